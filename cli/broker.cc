@@ -1,0 +1,111 @@
+#include "cli/broker.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "glog/logging.h"
+
+#include "base/status_macros.h"
+#include "cli/flags.h"
+
+namespace varpulis::cli {
+namespace {
+
+constexpr int kDefaultBrokerPort = 4222;
+
+bool BrokerIsNamed() {
+  const char* url = std::getenv("NATS_URL");
+  const char* context = std::getenv("NATS_CONTEXT");
+  return IsSet("nats") || (url != nullptr && *url != '\0') ||
+         (context != nullptr && *context != '\0');
+}
+
+}  // namespace
+
+absl::StatusOr<transport::NatsOptions> NatsOptionsFromFlags(const std::string& client_name,
+                                                            std::vector<std::string> urls) {
+  transport::NatsOptions options;
+  options.name = client_name;
+  options.user = FLAGS_nats_user;
+  options.password = FLAGS_nats_password;
+  options.token = FLAGS_nats_token;
+  options.credentials_file = FLAGS_nats_creds;
+  options.nkey_seed_file = FLAGS_nats_nkey;
+  options.tls_ca_file = FLAGS_nats_ca;
+  options.tls_cert_file = FLAGS_nats_cert;
+  options.tls_key_file = FLAGS_nats_key;
+  bool urls_given = true;
+  if (!urls.empty()) {
+    options.urls = std::move(urls);
+  } else if (IsSet("nats")) {
+    options.urls = absl::StrSplit(FLAGS_nats, ',', absl::SkipWhitespace());
+  } else {
+    urls_given = false;
+  }
+  return transport::WithEnvironment(std::move(options), urls_given);
+}
+
+absl::StatusOr<std::unique_ptr<transport::NatsConnection>> ConnectToBroker(
+    const std::string& client_name, std::vector<std::string> urls) {
+  ASSIGN_OR_RETURN(transport::NatsOptions options, NatsOptionsFromFlags(client_name, std::move(urls)));
+  return transport::NatsConnection::Connect(std::move(options));
+}
+
+absl::StatusOr<Broker> ConnectOrStartBroker(const std::string& client_name) {
+  Broker broker;
+  absl::StatusOr<std::unique_ptr<transport::NatsConnection>> connection =
+      ConnectToBroker(client_name);
+  if (!connection.ok() && absl::IsUnavailable(connection.status()) && !BrokerIsNamed()) {
+    LOG(INFO) << "no broker on nats://127.0.0.1:" << kDefaultBrokerPort
+              << " and none named by --nats: starting one, data in " << StateDir();
+    std::error_code error;
+    std::filesystem::create_directories(StateDir(), error);
+    if (error) {
+      return absl::FailedPreconditionError(absl::StrCat("cannot create the state folder ", StateDir(),
+                                                        ": ", error.message(), "; choose one with --state-dir"));
+    }
+    ASSIGN_OR_RETURN(broker.process,
+                     transport::BrokerProcess::Start({.port = kDefaultBrokerPort,
+                                                      .store_dir = StateDir() + "/jetstream",
+                                                      .log_file = StateDir() + "/nats-server.log"}),
+                     Annotate("starting the embedded broker"));
+    connection = ConnectToBroker(client_name, {broker.process->url()});
+  }
+  RETURN_IF_ERROR(connection.status(), Annotate("connecting to the broker"));
+  broker.connection = *std::move(connection);
+  return broker;
+}
+
+std::string StateDir() {
+  if (!FLAGS_state_dir.empty()) return FLAGS_state_dir;
+  if (const char* state = std::getenv("XDG_STATE_HOME"); state != nullptr && *state != '\0') {
+    return absl::StrCat(state, "/varpulis");
+  }
+  const char* home = std::getenv("HOME");
+  return absl::StrCat(home != nullptr ? home : "/var/lib", "/.local/state/varpulis");
+}
+
+std::string HttpAddress(const std::string& bind, int port) {
+  if (bind != "0.0.0.0" && bind != "::" && bind != "[::]") {
+    const std::string host = bind == "127.0.0.1" ? "localhost" : bind;
+    return absl::StrCat("http://", absl::StrContains(host, ':') ? absl::StrCat("[", host, "]") : host,
+                        ":", port);
+  }
+  char host[256] = "localhost";
+  gethostname(host, sizeof(host) - 1);
+  return absl::StrCat("http://", host, ":", port);
+}
+
+std::vector<std::string> AdvertisedUrls(const transport::NatsConnection& connection) {
+  if (!FLAGS_nats_advertise.empty()) {
+    return absl::StrSplit(FLAGS_nats_advertise, ',', absl::SkipWhitespace());
+  }
+  return connection.known_urls();
+}
+
+}  // namespace varpulis::cli

@@ -1,0 +1,285 @@
+#include "cli/flags.h"
+
+#include <cstdlib>
+#include <optional>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
+#include "gflags/gflags.h"
+
+#include "base/nearest_name.h"
+
+DEFINE_uint32(port, 0, "HTTP port; 0 takes a free one");
+DEFINE_string(bind, "127.0.0.1", "address to listen on");
+DEFINE_string(api_key, "", "key that clients send as x-api-key; none: open");
+DEFINE_string(api_keys, "", "JSON file of keys with roles, instead of --api-key");
+DEFINE_string(nats, "", "broker URL(s), comma separated");
+DEFINE_string(nats_user, "", "user name at the broker");
+DEFINE_string(nats_password, "", "password at the broker");
+DEFINE_string(nats_token, "", "token at the broker");
+DEFINE_string(nats_creds, "", "credentials file (JWT and nkey)");
+DEFINE_string(nats_nkey, "", "file with an nkey seed");
+DEFINE_string(nats_ca, "", "CA certificate file for TLS to the broker");
+DEFINE_string(nats_cert, "", "client certificate file for TLS to the broker");
+DEFINE_string(nats_key, "", "client key file for TLS to the broker");
+DEFINE_string(nats_advertise, "", "broker URL(s) told to workers instead of the one in use");
+DEFINE_string(subject_prefix, "varpulis.cluster", "root of all subjects");
+DEFINE_string(state_dir, "", "where an embedded broker keeps its data "
+              "(default: $XDG_STATE_HOME/varpulis or ~/.local/state/varpulis)");
+DEFINE_bool(insecure, false, "allow an embedded broker without login on a non-loopback address");
+DEFINE_string(coordinator_id, "", "name of this coordinator (default: made up)");
+DEFINE_uint32(heartbeat_interval, 5, "seconds between a worker's heartbeats");
+DEFINE_uint32(heartbeat_timeout, 15, "seconds of silence after which a worker is unhealthy");
+DEFINE_string(placement, "round-robin", "round-robin or least-loaded");
+DEFINE_bool(strict_routing, false, "refuse an injected event that no route matches");
+DEFINE_uint32(max_pipelines_per_group, 4096, "largest group accepted");
+DEFINE_string(coordinator, "", "coordinator URL (http://host:9100, or nats://host:4222)");
+DEFINE_string(worker_id, "", "worker identifier (default: a UUID)");
+DEFINE_string(advertise_address, "", "base URL under which others reach this worker's HTTP API");
+DEFINE_uint32(max_pipelines, 100, "pipelines this worker takes at most");
+DEFINE_string(cors_origins, "", "origins allowed to call from a browser, comma separated");
+DEFINE_uint32(workers, 2, "number of workers");
+DEFINE_uint32(worker_port, 9000, "HTTP port of the first worker; the next ones follow");
+DEFINE_string(program, "", "VPL file");
+DEFINE_string(events, "", "event file (.evt or JSON lines)");
+DEFINE_bool(immediate, false, "do not wait for the events' offsets");
+DEFINE_string(output, "jsonl", "form of the output events: jsonl");
+DEFINE_bool(quiet, false, "print the summary only");
+DEFINE_string(format, "human", "human or json");
+
+namespace varpulis::cli {
+namespace {
+
+struct FlagSpec {
+  const char* name;         // of the gflag
+  char short_name;          // '\0': none
+  const char* variable;     // environment, or nullptr
+  const char* placeholder;  // nullptr: boolean
+};
+
+constexpr FlagSpec kFlags[] = {
+    {"port", 'p', nullptr, "PORT"},
+    {"bind", 0, nullptr, "BIND"},
+    {"api_key", 0, "VARPULIS_API_KEY", "API_KEY"},
+    {"api_keys", 0, "VARPULIS_API_KEYS", "FILE"},
+    {"nats", 0, "VARPULIS_NATS", "URL"},
+    {"nats_user", 0, nullptr, "USER"},
+    {"nats_password", 0, nullptr, "PASSWORD"},
+    {"nats_token", 0, nullptr, "TOKEN"},
+    {"nats_creds", 0, nullptr, "FILE"},
+    {"nats_nkey", 0, nullptr, "FILE"},
+    {"nats_ca", 0, nullptr, "FILE"},
+    {"nats_cert", 0, nullptr, "FILE"},
+    {"nats_key", 0, nullptr, "FILE"},
+    {"nats_advertise", 0, nullptr, "URL"},
+    {"subject_prefix", 0, nullptr, "PREFIX"},
+    {"state_dir", 0, "VARPULIS_STATE_DIR", "DIR"},
+    {"insecure", 0, nullptr, nullptr},
+    {"coordinator_id", 0, "VARPULIS_COORDINATOR_ID", "ID"},
+    {"heartbeat_interval", 0, "VARPULIS_HEARTBEAT_INTERVAL", "SECONDS"},
+    {"heartbeat_timeout", 0, "VARPULIS_HEARTBEAT_TIMEOUT", "SECONDS"},
+    {"placement", 0, nullptr, "STRATEGY"},
+    {"strict_routing", 0, nullptr, nullptr},
+    {"max_pipelines_per_group", 0, nullptr, "N"},
+    {"coordinator", 0, "VARPULIS_COORDINATOR", "URL"},
+    {"worker_id", 0, "VARPULIS_WORKER_ID", "ID"},
+    {"advertise_address", 0, "VARPULIS_ADVERTISE_ADDRESS", "URL"},
+    {"max_pipelines", 0, nullptr, "N"},
+    {"cors_origins", 0, nullptr, "ORIGINS"},
+    {"workers", 0, nullptr, "N"},
+    {"worker_port", 0, nullptr, "PORT"},
+    {"program", 0, nullptr, "FILE"},
+    {"events", 0, nullptr, "FILE"},
+    {"immediate", 0, nullptr, nullptr},
+    {"output", 0, nullptr, "FORM"},
+    {"quiet", 'q', nullptr, nullptr},
+    {"format", 0, nullptr, "FORM"},
+};
+
+const FlagSpec& SpecOf(absl::string_view name) {
+  for (const FlagSpec& spec : kFlags) {
+    if (name == spec.name) return spec;
+  }
+  std::abort();  // a command lists a flag that the table lacks: our own mistake
+}
+
+std::string Dashed(absl::string_view name) { return absl::StrReplaceAll(name, {{"_", "-"}}); }
+
+std::vector<std::string>& GivenFlags() {
+  static auto& given = *new std::vector<std::string>();
+  return given;
+}
+
+absl::Status Set(const FlagSpec& spec, const std::string& value, absl::string_view origin) {
+  if (gflags::SetCommandLineOption(spec.name, value.c_str()).empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(origin, ": '", value, "' is not a valid value (", "see --help)"));
+  }
+  GivenFlags().push_back(spec.name);
+  return absl::OkStatus();
+}
+
+// The documented defaults differ by command where one flag serves several.
+void SetDefaults(const Command& command) {
+  const std::string name = command.name;
+  if (name == "coordinator" || name == "gateway" || name == "up") FLAGS_port = 9100;
+  if (name == "server") FLAGS_port = 9000;
+}
+
+const FlagSpec* FindFlag(const Command& command, const std::string& text, bool is_short) {
+  for (const char* name : command.flags) {
+    const FlagSpec& spec = SpecOf(name);
+    if (is_short ? (text.size() == 1 && spec.short_name == text[0]) : Dashed(spec.name) == Dashed(text)) {
+      return &spec;
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+absl::Span<const Command> Commands() {
+#define VARPULIS_NATS_FLAGS                                                                       \
+  "nats", "nats_user", "nats_password", "nats_token", "nats_creds", "nats_nkey", "nats_ca",       \
+      "nats_cert", "nats_key", "subject_prefix"
+  static const auto& commands = *new std::vector<Command>{
+      {"coordinator", "Start the cluster coordinator (control plane)", nullptr,
+       {"port", "bind", "api_key", "api_keys", "cors_origins", "coordinator_id",
+        "heartbeat_interval", "heartbeat_timeout", "placement", "strict_routing",
+        "max_pipelines_per_group", "state_dir", "insecure", "nats_advertise", VARPULIS_NATS_FLAGS}},
+      {"server", "Start a worker, alone or registered with a coordinator", nullptr,
+       {"port", "bind", "api_key", "coordinator", "worker_id", "advertise_address",
+        "max_pipelines", VARPULIS_NATS_FLAGS}},
+      {"gateway", "Run the HTTP API of a coordinator alone, as a NATS client", nullptr,
+       {"port", "bind", "api_key", "api_keys", "cors_origins", "nats_advertise",
+        VARPULIS_NATS_FLAGS}},
+      {"up", "Run a whole cluster in this terminal: broker, coordinator, workers", nullptr,
+       {"workers", "port", "worker_port", "bind", "api_key", "state_dir", VARPULIS_NATS_FLAGS}},
+      {"check", "Check a VPL program", "FILE", {"format"}},
+      {"simulate", "Run a VPL program over an event file", nullptr,
+       {"program", "events", "immediate", "output", "quiet"}},
+      {"version", "Print the version", nullptr, {}},
+  };
+#undef VARPULIS_NATS_FLAGS
+  return commands;
+}
+
+const Command* FindCommand(const std::string& name) {
+  for (const Command& command : Commands()) {
+    if (name == command.name) return &command;
+  }
+  return nullptr;
+}
+
+absl::StatusOr<ParsedLine> ParseFlags(const Command& command, absl::Span<const std::string> args) {
+  SetDefaults(command);
+  for (const char* name : command.flags) {
+    const FlagSpec& spec = SpecOf(name);
+    const char* value = spec.variable == nullptr ? nullptr : std::getenv(spec.variable);
+    if (value == nullptr || *value == '\0') continue;
+    if (absl::Status set = Set(spec, value, spec.variable); !set.ok()) return set;
+  }
+  ParsedLine line;
+  bool only_positional = false;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::string& arg = args[i];
+    if (only_positional || arg.size() < 2 || arg[0] != '-') {
+      line.positional.push_back(arg);
+      continue;
+    }
+    if (arg == "--") {
+      only_positional = true;
+      continue;
+    }
+    if (arg == "--help" || arg == "-h") {
+      line.help = true;
+      return line;
+    }
+    const bool is_short = arg[1] != '-';
+    std::string name = arg.substr(is_short ? 1 : 2);
+    std::optional<std::string> value;
+    if (const size_t equals = name.find('='); equals != std::string::npos) {
+      value = name.substr(equals + 1);
+      name.resize(equals);
+    } else if (is_short && name.size() > 1) {  // -p9100
+      value = name.substr(1);
+      name.resize(1);
+    }
+    const FlagSpec* spec = FindFlag(command, name, is_short);
+    if (spec == nullptr) {
+      std::vector<std::string> known;
+      for (const char* flag : command.flags) known.push_back(Dashed(flag));
+      std::string hint = is_short ? "" : DidYouMean(name, known);
+      if (!hint.empty()) hint = absl::StrReplaceAll(hint, {{"`", "`--"}, {"`--?", "`?"}});
+      return absl::InvalidArgumentError(absl::StrCat("unknown flag ", is_short ? "-" : "--", name, hint));
+    }
+    if (!value.has_value()) {
+      if (spec->placeholder == nullptr) {
+        value = "true";
+      } else if (i + 1 < args.size()) {
+        value = args[++i];
+      } else {
+        return absl::InvalidArgumentError(
+            absl::StrCat("--", Dashed(spec->name), " needs a value <", spec->placeholder, ">"));
+      }
+    }
+    if (absl::Status set = Set(*spec, *value, absl::StrCat("--", Dashed(spec->name))); !set.ok()) {
+      return set;
+    }
+  }
+  if (command.positional == nullptr && !line.positional.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat("unexpected argument '", line.positional[0], "'"));
+  }
+  return line;
+}
+
+bool IsSet(const char* flag) {
+  for (const std::string& given : GivenFlags()) {
+    if (given == flag) return true;
+  }
+  return false;
+}
+
+std::string Help(const Command& command) {
+  SetDefaults(command);
+  std::string text = absl::StrCat(
+      command.summary, "\n\nUsage: varpulis ", command.name,
+      command.positional != nullptr ? absl::StrCat(" <", command.positional, ">") : std::string(),
+      " [OPTIONS]\n\nOptions:\n");
+  for (const char* name : command.flags) {
+    const FlagSpec& spec = SpecOf(name);
+    const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(name);
+    const std::string left = absl::StrCat(
+        spec.short_name != 0 ? absl::StrFormat("  -%c, ", spec.short_name) : std::string("      "), "--",
+        Dashed(name), spec.placeholder != nullptr ? absl::StrCat(" <", spec.placeholder, ">") : "");
+    absl::StrAppendFormat(&text, "%-34s %s", left, info.description);
+    if (spec.placeholder != nullptr && !info.current_value.empty() && std::string(name) != "api_key") {
+      absl::StrAppend(&text, " [default: ", info.current_value, "]");
+    }
+    if (spec.variable != nullptr) absl::StrAppend(&text, " [env: ", spec.variable, "]");
+    if (std::string(name) == "nats") absl::StrAppend(&text, " [env: NATS_URL]");
+    absl::StrAppend(&text, "\n");
+  }
+  absl::StrAppendFormat(&text, "%-34s %s\n", "  -h, --help", "Print this text");
+  return text;
+}
+
+std::string GeneralHelp() {
+  std::string text =
+      "Continuous queries over event streams, alone or as a cluster on NATS.\n\n"
+      "Usage: varpulis <COMMAND> [OPTIONS]\n\nCommands:\n";
+  for (const Command& command : Commands()) {
+    absl::StrAppendFormat(&text, "  %-12s %s\n", command.name, command.summary);
+  }
+  absl::StrAppend(&text, "\n`varpulis <COMMAND> --help` lists a command's options.\n");
+  return text;
+}
+
+std::string DidYouMean(const std::string& given, const std::vector<std::string>& known) {
+  const std::optional<std::string> near = NearestName(given, known);
+  return near.has_value() ? absl::StrCat("; did you mean `", *near, "`?") : "";
+}
+
+}  // namespace varpulis::cli

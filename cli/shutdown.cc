@@ -1,0 +1,70 @@
+#include "cli/shutdown.h"
+
+#include <csignal>
+#include <cstdlib>
+
+#include <unistd.h>
+
+#include "base/mutex.h"
+#include "glog/logging.h"
+
+namespace varpulis::cli {
+namespace {
+
+struct Requested {
+  Mutex mutex;
+  bool set ABSL_GUARDED_BY(mutex) = false;
+  absl::Status reason ABSL_GUARDED_BY(mutex);
+};
+
+Requested& TheRequest() {
+  static auto& requested = *new Requested();
+  return requested;
+}
+
+sigset_t ShutdownSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGINT);
+  sigaddset(&signals, SIGTERM);
+  return signals;
+}
+
+}  // namespace
+
+void BlockShutdownSignals() {
+  const sigset_t signals = ShutdownSignals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+absl::Status WaitForShutdown() {
+  const sigset_t signals = ShutdownSignals();
+  int signal = 0;
+  sigwait(&signals, &signal);
+  absl::Status reason;
+  {
+    MutexLock lock(TheRequest().mutex);
+    if (TheRequest().set) {
+      reason = TheRequest().reason;
+    } else {
+      LOG(INFO) << "got " << (signal == SIGINT ? "SIGINT" : "SIGTERM")
+                << ", shutting down (once more ends at once)";
+    }
+  }
+  // Whoever is impatient gets the default action back.
+  std::signal(SIGINT, SIG_DFL);
+  std::signal(SIGTERM, SIG_DFL);
+  pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+  return reason;
+}
+
+void RequestShutdown(absl::Status reason) {
+  MutexLock lock(TheRequest().mutex);
+  if (TheRequest().set) return;
+  TheRequest().set = true;
+  TheRequest().reason = std::move(reason);
+  kill(getpid(), SIGTERM);  // wakes sigwait
+}
+
+}  // namespace varpulis::cli

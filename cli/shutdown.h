@@ -1,0 +1,21 @@
+#pragma once
+
+#include <functional>
+
+#include "absl/status/status.h"
+
+namespace varpulis::cli {
+
+// SIGINT and SIGTERM are blocked in every thread and taken by WaitForShutdown, so that no handler runs
+// in the middle of anything. Call before the first thread starts; children started afterwards must
+// unblock them (ChildProcess does).
+void BlockShutdownSignals();
+
+// Returns when SIGINT or SIGTERM arrives, or when RequestShutdown was called, with that call's status.
+// A second signal during the shutdown that follows ends the process at once.
+absl::Status WaitForShutdown();
+
+// Makes WaitForShutdown return `reason`. Thread-safe; the first reason wins.
+void RequestShutdown(absl::Status reason);
+
+}  // namespace varpulis::cli
