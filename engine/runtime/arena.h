@@ -1,0 +1,71 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+namespace varpulis::engine {
+
+// Bump allocator for what lives as long as one input event. Reset keeps the first block and frees
+// the rest, so memory stays bounded by the largest single event only while that event is in work.
+// Thread-compatible.
+class Arena {
+ public:
+  explicit Arena(size_t first_block = 64 * 1024) : block_size_(first_block) {}
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  template <typename T>
+  T* Allocate(size_t count) {
+    static_assert(std::is_trivially_destructible_v<T>);
+    static_assert(alignof(T) <= 8);
+    return reinterpret_cast<T*>(AllocateBytes(count * sizeof(T)));
+  }
+  std::string_view CopyString(std::string_view text) {
+    if (text.empty()) return {};
+    char* copy = Allocate<char>(text.size());
+    std::memcpy(copy, text.data(), text.size());
+    return {copy, text.size()};
+  }
+  void Reset() {
+    if (blocks_.size() > 1) blocks_.resize(1);
+    if (!blocks_.empty()) {
+      next_ = blocks_[0].get();
+      end_ = next_ + block_size_;
+    }
+  }
+
+ private:
+  char* AllocateBytes(size_t bytes) {
+    bytes = (bytes + 7) & ~size_t{7};
+    if (static_cast<size_t>(end_ - next_) < bytes) return AllocateSlow(bytes);
+    char* result = next_;
+    next_ += bytes;
+    return result;
+  }
+  char* AllocateSlow(size_t bytes) {
+    // The first block always has the standard size, because Reset goes back to it.
+    if (blocks_.empty()) AddBlock(block_size_);
+    if (static_cast<size_t>(end_ - next_) < bytes) AddBlock(bytes > block_size_ ? bytes : block_size_);
+    char* result = next_;
+    next_ += bytes;
+    return result;
+  }
+  void AddBlock(size_t bytes) {
+    blocks_.push_back(std::unique_ptr<char[]>(new char[bytes]));
+    next_ = blocks_.back().get();
+    end_ = next_ + bytes;
+  }
+
+  size_t block_size_;
+  std::vector<std::unique_ptr<char[]>> blocks_;
+  char* next_ = nullptr;
+  char* end_ = nullptr;
+};
+
+}  // namespace varpulis::engine

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
+
+#include "engine/runtime/value.h"
+
+namespace varpulis::engine {
+
+// Limits of one event (vpl.md §8.1), the same on every way in.
+inline constexpr size_t kMaxLineBytes = 1 << 20;
+inline constexpr size_t kMaxFields = 1024;
+inline constexpr size_t kMaxStringBytes = 256 << 10;
+inline constexpr int kMaxValueDepth = 32;
+inline constexpr size_t kMaxListItems = 10'000;
+
+// One event: its timestamp and a value per slot of its shape. The shape (event type, field name of
+// each slot) is known from the plan wherever a row goes, so the row does not carry it. A field the
+// event lacks is ⊥ in its slot.
+struct Row {
+  int64_t timestamp_ns = 0;
+  Value* slots = nullptr;
+};
+
+// Rows of one shape, in order. Operators may reorder and drop in place. A mutable view.
+using Batch = absl::Span<Row>;
+
+// What a reader must know of an event type some stream reads: the fields the program can see.
+// Everything else may be skipped after validation. Owned by the Graph.
+struct InputType {
+  std::string name;
+  std::vector<std::string> fields;                     // by slot
+  absl::flat_hash_map<std::string_view, int> slot_of;  // views into `fields`
+  int all_fields_slot = -1;   // when >= 0: takes a map of every field (for `.distinct()`)
+  size_t slot_count = 0;
+  std::vector<int> streams;   // that read it, in declaration order
+
+  int SlotOf(std::string_view field) const {
+    auto found = slot_of.find(field);
+    return found == slot_of.end() ? -1 : found->second;
+  }
+};
+
+class InputTypes {
+ public:
+  const InputType* Find(std::string_view name) const {
+    auto found = by_name_.find(name);
+    return found == by_name_.end() ? nullptr : found->second;
+  }
+  void Add(const InputType* type) { by_name_.emplace(type->name, type); }
+
+ private:
+  absl::flat_hash_map<std::string_view, const InputType*> by_name_;
+};
+
+// An event the program emits. A view, valid during OutputSink::OnOutput.
+struct OutputEvent {
+  std::string_view stream;
+  std::string_view event_type;
+  int64_t timestamp_ns = 0;
+  absl::Span<const std::string> names;
+  const Value* values = nullptr;  // by name; ⊥ = the event lacks the field
+
+  // fn(std::string_view name, const Value& value) for each field it has.
+  template <typename Fn>
+  void ForEachField(Fn&& fn) const {
+    for (size_t i = 0; i < names.size(); ++i) {
+      if (!values[i].missing()) fn(std::string_view(names[i]), values[i]);
+    }
+  }
+};
+
+class OutputSink {
+ public:
+  virtual ~OutputSink() = default;
+  virtual void OnOutput(const OutputEvent& event) = 0;
+};
+
+}  // namespace varpulis::engine
