@@ -69,8 +69,14 @@ absl::StatusOr<Broker> ConnectOrStartBroker(const std::string& client_name) {
       return absl::FailedPreconditionError(absl::StrCat("cannot create the state folder ", StateDir(),
                                                         ": ", error.message(), "; choose one with --state-dir"));
     }
+    const bool loopback = FLAGS_bind == "127.0.0.1" || FLAGS_bind == "localhost" || FLAGS_bind == "::1";
+    if (!loopback && !FLAGS_insecure) {
+      LOG(WARNING) << "the embedded broker has no login and so listens on 127.0.0.1 only; workers on "
+                      "other machines need --nats with a broker of your own, or --insecure";
+    }
     ASSIGN_OR_RETURN(broker.process,
                      transport::BrokerProcess::Start({.port = kDefaultBrokerPort,
+                                                      .host = !loopback && FLAGS_insecure ? FLAGS_bind : "127.0.0.1",
                                                       .store_dir = StateDir() + "/jetstream",
                                                       .log_file = StateDir() + "/nats-server.log"}),
                      Annotate("starting the embedded broker"));

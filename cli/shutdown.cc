@@ -59,6 +59,12 @@ absl::Status WaitForShutdown() {
   return reason;
 }
 
+bool SleepUnlessShutdown(absl::Duration duration) {
+  const sigset_t signals = ShutdownSignals();
+  const timespec timeout = absl::ToTimespec(duration);
+  return sigtimedwait(&signals, nullptr, &timeout) > 0;
+}
+
 void RequestShutdown(absl::Status reason) {
   MutexLock lock(TheRequest().mutex);
   if (TheRequest().set) return;

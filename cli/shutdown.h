@@ -1,8 +1,7 @@
 #pragma once
 
-#include <functional>
-
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 
 namespace varpulis::cli {
 
@@ -14,6 +13,9 @@ void BlockShutdownSignals();
 // Returns when SIGINT or SIGTERM arrives, or when RequestShutdown was called, with that call's status.
 // A second signal during the shutdown that follows ends the process at once.
 absl::Status WaitForShutdown();
+
+// Waits for `duration`; true when SIGINT or SIGTERM arrived meanwhile.
+bool SleepUnlessShutdown(absl::Duration duration);
 
 // Makes WaitForShutdown return `reason`. Thread-safe; the first reason wins.
 void RequestShutdown(absl::Status reason);

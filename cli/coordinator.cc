@@ -1,0 +1,74 @@
+// varpulis coordinator: broker (perhaps) → connection → coordinator → HTTP shim; taken down in reverse.
+
+#include "coordinator/coordinator.h"
+
+#include "absl/strings/str_split.h"
+#include "glog/logging.h"
+
+#include "base/ids.h"
+#include "base/status_macros.h"
+#include "cli/broker.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/http.h"
+#include "cli/shutdown.h"
+#include "cli/version.h"
+#include "transport/subjects.h"
+
+namespace varpulis::cli {
+namespace {
+
+absl::StatusOr<coordinator::PlacementStrategy> PlacementFromFlag() {
+  if (FLAGS_placement == "round-robin") return coordinator::PlacementStrategy::kRoundRobin;
+  if (FLAGS_placement == "least-loaded") return coordinator::PlacementStrategy::kLeastLoaded;
+  return absl::InvalidArgumentError("--placement is round-robin or least-loaded, not '" +
+                                    FLAGS_placement + "'");
+}
+
+absl::StatusOr<std::unique_ptr<transport::RecordLog>> OpenLog(transport::NatsConnection& connection,
+                                                              const std::string& bucket) {
+  absl::StatusOr<std::unique_ptr<transport::RecordLog>> log =
+      connection.OpenRecordLog({.bucket = bucket});
+  if (!absl::IsFailedPrecondition(log.status())) return log;
+  return transport::NewVolatileRecordLog();  // the coordinator says so, loudly
+}
+
+absl::Status Run() {
+  ASSIGN_OR_RETURN(const coordinator::PlacementStrategy placement, PlacementFromFlag());
+  RETURN_IF_ERROR(transport::ValidateSubjectPrefix(FLAGS_subject_prefix));
+  const std::string id = FLAGS_coordinator_id.empty() ? NewUuid() : FLAGS_coordinator_id;
+  ASSIGN_OR_RETURN(const rest::ApiKeys keys, ApiKeysFromFlags());
+  ASSIGN_OR_RETURN(Broker broker, ConnectOrStartBroker("varpulis-coordinator-" + id));
+  transport::NatsConnection& connection = *broker.connection;
+  const transport::Subjects subjects(FLAGS_subject_prefix);
+
+  coordinator::CoordinatorOptions options;
+  options.id = id;
+  options.subject_prefix = FLAGS_subject_prefix;
+  options.heartbeat_interval = absl::Seconds(FLAGS_heartbeat_interval);
+  options.heartbeat_timeout = absl::Seconds(FLAGS_heartbeat_timeout);
+  options.placement = placement;
+  options.strict_routing = FLAGS_strict_routing;
+  options.max_pipelines_per_group = FLAGS_max_pipelines_per_group;
+  options.advertised_urls = AdvertisedUrls(connection);
+  options.version = kVersion;
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<coordinator::Coordinator> coordinator,
+      coordinator::Coordinator::Start(
+          options, {.bus = connection,
+                    .open_log = [&] { return OpenLog(connection, subjects.StateBucket()); },
+                    .on_stood_down = [](absl::Status why) { RequestShutdown(std::move(why)); }}));
+  ASSIGN_OR_RETURN(const std::unique_ptr<rest::HttpServer> http,
+                   StartShim(connection, subjects, keys));
+  LOG(INFO) << "coordinator " << id << " ready: " << HttpAddress(FLAGS_bind, http->port())
+            << ", broker " << connection.connected_url();
+  absl::Status reason = WaitForShutdown();
+  http->Stop(kShutdownGrace);
+  return reason;
+}
+
+}  // namespace
+
+int RunCoordinator() { return ExitStatus(Run()); }
+
+}  // namespace varpulis::cli

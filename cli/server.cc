@@ -1,0 +1,106 @@
+// varpulis server: a worker. Its HTTP API talks to it over an in-process bus; with --coordinator it is a
+// member of a cluster as well.
+
+#include <algorithm>
+#include <cstdlib>
+#include <thread>
+
+#include "absl/random/random.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_split.h"
+#include "glog/logging.h"
+
+#include "base/ids.h"
+#include "base/status_macros.h"
+#include "cli/broker.h"
+#include "cli/commands.h"
+#include "cli/discover.h"
+#include "cli/flags.h"
+#include "cli/http.h"
+#include "cli/shutdown.h"
+#include "cli/version.h"
+#include "rest/worker_routes.h"
+#include "transport/local_bus.h"
+#include "worker/worker.h"
+
+namespace varpulis::cli {
+namespace {
+
+constexpr absl::Duration kFirstBackoff = absl::Seconds(1);
+constexpr absl::Duration kLongestBackoff = absl::Seconds(30);
+constexpr absl::Duration kWorkerGrace = absl::Seconds(30);
+
+// One attempt to reach the cluster's broker: directly, or after asking the coordinator's HTTP API.
+absl::StatusOr<std::unique_ptr<transport::NatsConnection>> Join(const std::string& client_name,
+                                                                std::string* prefix) {
+  if (FLAGS_coordinator.empty()) return ConnectToBroker(client_name);  // --nats alone
+  if (IsSet("nats")) return ConnectToBroker(client_name);              // the broker named beats the asking
+  if (absl::StartsWith(FLAGS_coordinator, "nats://") || absl::StartsWith(FLAGS_coordinator, "tls://")) {
+    return ConnectToBroker(client_name, absl::StrSplit(FLAGS_coordinator, ','));
+  }
+  ASSIGN_OR_RETURN(ClusterTransport found, DiscoverTransport(FLAGS_coordinator, absl::Seconds(5)),
+                   Annotate("asking ", FLAGS_coordinator, " for its broker"));
+  if (!IsSet("subject_prefix") && !found.subject_prefix.empty()) *prefix = found.subject_prefix;
+  return ConnectToBroker(client_name, std::move(found.broker_urls));
+}
+
+// Tries until the broker is reached: the worker may well be started before the rest. CANCELLED when asked
+// to shut down meanwhile.
+absl::StatusOr<std::unique_ptr<transport::NatsConnection>> JoinForEver(const std::string& client_name,
+                                                                       std::string* prefix) {
+  absl::BitGen random;
+  absl::Duration backoff = kFirstBackoff;
+  while (true) {
+    absl::StatusOr<std::unique_ptr<transport::NatsConnection>> connection = Join(client_name, prefix);
+    if (connection.ok() || !absl::IsUnavailable(connection.status())) return connection;
+    const absl::Duration wait = backoff * absl::Uniform(random, 0.1, 1.0);
+    LOG(WARNING) << connection.status().message() << "; trying again in "
+                 << absl::FormatDuration(absl::Floor(wait, absl::Milliseconds(1)));
+    if (SleepUnlessShutdown(wait)) return absl::CancelledError("shut down before the cluster was reached");
+    backoff = std::min(backoff * 2, kLongestBackoff);
+  }
+}
+
+absl::Status Run() {
+  const std::string id = FLAGS_worker_id.empty() ? NewUuid() : FLAGS_worker_id;
+  RETURN_IF_ERROR(transport::ValidateWorkerId(id), Annotate("--worker-id"));
+  RETURN_IF_ERROR(transport::ValidateSubjectPrefix(FLAGS_subject_prefix));
+  ASSIGN_OR_RETURN(const rest::ApiKeys keys, ApiKeysFromFlags());
+  const bool clustered = !FLAGS_coordinator.empty() || IsSet("nats");
+
+  const std::unique_ptr<transport::Bus> local = transport::NewLocalBus();
+  // The port is bound first: it is part of the address that the worker registers, and an occupied one
+  // is to be reported at once.
+  const transport::Subjects local_subjects(FLAGS_subject_prefix);
+  ASSIGN_OR_RETURN(const std::unique_ptr<rest::HttpServer> http,
+                   rest::HttpServer::Start(HttpOptionsFromFlags(),
+                                           rest::WorkerRoutes(*local, local_subjects, keys)));
+  std::unique_ptr<transport::NatsConnection> connection;
+  worker::WorkerOptions options;
+  options.worker_id = id;
+  options.address = FLAGS_advertise_address.empty() ? HttpAddress(FLAGS_bind, http->port())
+                                                    : FLAGS_advertise_address;
+  options.version = kVersion;
+  options.subject_prefix = FLAGS_subject_prefix;
+  options.max_pipelines = FLAGS_max_pipelines;
+  options.cpu_cores = std::max(1u, std::thread::hardware_concurrency());
+  if (clustered) {
+    std::string prefix = FLAGS_subject_prefix;
+    ASSIGN_OR_RETURN(connection, JoinForEver("varpulis-worker-" + id, &prefix));
+    options.subject_prefix = prefix;
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<worker::Worker> worker,
+                   worker::Worker::Start(options, {.cluster = connection.get(), .local = *local}));
+  LOG(INFO) << "worker " << id << " listening on " << options.address
+            << (clustered ? ", broker " + connection->connected_url() : ", alone");
+  absl::Status reason = WaitForShutdown();
+  worker->Stop(kWorkerGrace);
+  http->Stop(kShutdownGrace);
+  return reason;
+}
+
+}  // namespace
+
+int RunServer() { return ExitStatus(Run()); }
+
+}  // namespace varpulis::cli
