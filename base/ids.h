@@ -38,8 +38,8 @@ class StrongId {
   std::string text_;
 };
 
-using WorkerId = StrongId<struct WorkerIdTag>;    // chosen by the user or a UUID
-using GroupId = StrongId<struct GroupIdTag>;      // UUIDv4
+using WorkerId = StrongId<struct WorkerIdTag>;      // chosen by the user or a UUID
+using GroupId = StrongId<struct GroupIdTag>;        // UUIDv4
 using PipelineId = StrongId<struct PipelineIdTag>;  // UUIDv4 of one deployed copy on one worker
 
 // A random UUIDv4 in its usual text form. Thread-safe.

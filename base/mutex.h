@@ -4,7 +4,8 @@
 //
 // Why not absl::Mutex: Debian's libabsl is not built with ThreadSanitizer, so TSan cannot see the
 // order that an absl::Mutex establishes and reports every guarded access as a race. pthread mutexes
-// are intercepted. The annotation macros are abseil's (ABSL_GUARDED_BY, ABSL_EXCLUSIVE_LOCKS_REQUIRED).
+// are intercepted. The annotation macros are abseil's (ABSL_GUARDED_BY,
+// ABSL_EXCLUSIVE_LOCKS_REQUIRED).
 
 #include <chrono>
 #include <condition_variable>

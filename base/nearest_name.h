@@ -8,8 +8,8 @@
 
 namespace varpulis {
 
-// The candidate nearest to a mistyped `name`: smallest case-insensitive Levenshtein distance, at most
-// clamp(length / 2, 1, 3); the first one listed among equals. For "did you mean" hints.
+// The candidate nearest to a mistyped `name`: smallest case-insensitive Levenshtein distance, at
+// most clamp(length / 2, 1, 3); the first one listed among equals. For "did you mean" hints.
 std::optional<std::string> NearestName(absl::string_view name,
                                        const std::vector<std::string>& candidates);
 

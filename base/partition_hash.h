@@ -6,10 +6,10 @@
 
 namespace varpulis {
 
-// Which replica of a pipeline takes an event: a rule of the wire, the same on every host and version
-// (cluster-api.md §3.7). The canonical text of the key's value is: a string's bytes; the decimal
-// digits of an integer and of an integral float; the shortest text that reads back as the same float;
-// "true" or "false"; nothing for null or a missing field.
+// Which replica of a pipeline takes an event: a rule of the wire, the same on every host and
+// version (cluster-api.md §3.7). The canonical text of the key's value is: a string's bytes; the
+// decimal digits of an integer and of an integral float; the shortest text that reads back as the
+// same float; "true" or "false"; nothing for null or a missing field.
 
 // 64-bit FNV-1a.
 uint64_t PartitionHash(absl::string_view canonical_text);

@@ -55,23 +55,23 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
 #define VARPULIS_CONCAT_INNER(a, b) a##b
 #define VARPULIS_CONCAT(a, b) VARPULIS_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expr, ...)                                              \
-  do {                                                                          \
-    using ::varpulis::status_macros_internal::Annotate;                         \
-    if (::absl::Status varpulis_status = (expr); !varpulis_status.ok()) {       \
-      return ::varpulis::status_macros_internal::Apply(                         \
-          varpulis_status __VA_OPT__(, ) __VA_ARGS__);                          \
-    }                                                                           \
+#define RETURN_IF_ERROR(expr, ...)                                                    \
+  do {                                                                                \
+    using ::varpulis::status_macros_internal::Annotate;                               \
+    if (::absl::Status varpulis_status = (expr); !varpulis_status.ok()) {             \
+      return ::varpulis::status_macros_internal::Apply(varpulis_status __VA_OPT__(, ) \
+                                                           __VA_ARGS__);              \
+    }                                                                                 \
   } while (false)
 
 #define ASSIGN_OR_RETURN(lhs, expr, ...) \
   VARPULIS_ASSIGN_OR_RETURN(VARPULIS_CONCAT(varpulis_result_, __LINE__), lhs, expr, __VA_ARGS__)
 
-#define VARPULIS_ASSIGN_OR_RETURN(result, lhs, expr, ...)                         \
-  auto result = (expr);                                                           \
-  if (!result.ok()) {                                                             \
-    using ::varpulis::status_macros_internal::Annotate;                           \
-    return ::varpulis::status_macros_internal::Apply(                             \
+#define VARPULIS_ASSIGN_OR_RETURN(result, lhs, expr, ...)                                 \
+  auto result = (expr);                                                                   \
+  if (!result.ok()) {                                                                     \
+    using ::varpulis::status_macros_internal::Annotate;                                   \
+    return ::varpulis::status_macros_internal::Apply(                                     \
         ::varpulis::status_macros_internal::StatusOf(result) __VA_OPT__(, ) __VA_ARGS__); \
-  }                                                                               \
+  }                                                                                       \
   lhs = std::move(result).value()

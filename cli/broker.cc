@@ -52,7 +52,8 @@ absl::StatusOr<transport::NatsOptions> NatsOptionsFromFlags(const std::string& c
 
 absl::StatusOr<std::unique_ptr<transport::NatsConnection>> ConnectToBroker(
     const std::string& client_name, std::vector<std::string> urls) {
-  ASSIGN_OR_RETURN(transport::NatsOptions options, NatsOptionsFromFlags(client_name, std::move(urls)));
+  ASSIGN_OR_RETURN(transport::NatsOptions options,
+                   NatsOptionsFromFlags(client_name, std::move(urls)));
   return transport::NatsConnection::Connect(std::move(options));
 }
 
@@ -66,19 +67,23 @@ absl::StatusOr<Broker> ConnectOrStartBroker(const std::string& client_name) {
     std::error_code error;
     std::filesystem::create_directories(StateDir(), error);
     if (error) {
-      return absl::FailedPreconditionError(absl::StrCat("cannot create the state folder ", StateDir(),
-                                                        ": ", error.message(), "; choose one with --state-dir"));
+      return absl::FailedPreconditionError(absl::StrCat("cannot create the state folder ",
+                                                        StateDir(), ": ", error.message(),
+                                                        "; choose one with --state-dir"));
     }
-    const bool loopback = FLAGS_bind == "127.0.0.1" || FLAGS_bind == "localhost" || FLAGS_bind == "::1";
+    const bool loopback =
+        FLAGS_bind == "127.0.0.1" || FLAGS_bind == "localhost" || FLAGS_bind == "::1";
     if (!loopback && !FLAGS_insecure) {
-      LOG(WARNING) << "the embedded broker has no login and so listens on 127.0.0.1 only; workers on "
-                      "other machines need --nats with a broker of your own, or --insecure";
+      LOG(WARNING)
+          << "the embedded broker has no login and so listens on 127.0.0.1 only; workers on "
+             "other machines need --nats with a broker of your own, or --insecure";
     }
     ASSIGN_OR_RETURN(broker.process,
-                     transport::BrokerProcess::Start({.port = kDefaultBrokerPort,
-                                                      .host = !loopback && FLAGS_insecure ? FLAGS_bind : "127.0.0.1",
-                                                      .store_dir = StateDir() + "/jetstream",
-                                                      .log_file = StateDir() + "/nats-server.log"}),
+                     transport::BrokerProcess::Start(
+                         {.port = kDefaultBrokerPort,
+                          .host = !loopback && FLAGS_insecure ? FLAGS_bind : "127.0.0.1",
+                          .store_dir = StateDir() + "/jetstream",
+                          .log_file = StateDir() + "/nats-server.log"}),
                      Annotate("starting the embedded broker"));
     connection = ConnectToBroker(client_name, {broker.process->url()});
   }
@@ -99,8 +104,8 @@ std::string StateDir() {
 std::string HttpAddress(const std::string& bind, int port) {
   if (bind != "0.0.0.0" && bind != "::" && bind != "[::]") {
     const std::string host = bind == "127.0.0.1" ? "localhost" : bind;
-    return absl::StrCat("http://", absl::StrContains(host, ':') ? absl::StrCat("[", host, "]") : host,
-                        ":", port);
+    return absl::StrCat(
+        "http://", absl::StrContains(host, ':') ? absl::StrCat("[", host, "]") : host, ":", port);
   }
   char host[256] = "localhost";
   gethostname(host, sizeof(host) - 1);

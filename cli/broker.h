@@ -17,13 +17,13 @@ struct Broker {
   std::unique_ptr<transport::NatsConnection> connection;
 };
 
-// The NATS options of the flags and the environment, under `client_name`. `urls` wins over --nats when
-// not empty.
+// The NATS options of the flags and the environment, under `client_name`. `urls` wins over --nats
+// when not empty.
 absl::StatusOr<transport::NatsOptions> NatsOptionsFromFlags(const std::string& client_name,
                                                             std::vector<std::string> urls = {});
 
-// Connects to the broker of --nats, NATS_URL or the nats context. When none of them says anything and
-// nothing listens on the default port, starts a broker there, keeping its data in --state-dir.
+// Connects to the broker of --nats, NATS_URL or the nats context. When none of them says anything
+// and nothing listens on the default port, starts a broker there, keeping its data in --state-dir.
 absl::StatusOr<Broker> ConnectOrStartBroker(const std::string& client_name);
 
 // Connects only; for the processes that never start a broker.

@@ -1,4 +1,5 @@
-// varpulis coordinator: broker (perhaps) → connection → coordinator → HTTP shim; taken down in reverse.
+// varpulis coordinator: broker (perhaps) → connection → coordinator → HTTP shim; taken down in
+// reverse.
 
 #include "coordinator/coordinator.h"
 

@@ -34,7 +34,8 @@ absl::StatusOr<HostPort> ParseHttpUrl(absl::string_view url) {
   const std::string given(url);
   if (absl::StartsWith(url, "https://")) {
     return absl::InvalidArgumentError(absl::StrCat(
-        "--coordinator ", given, ": https is not supported here; name the broker itself, as in nats://host:4222"));
+        "--coordinator ", given,
+        ": https is not supported here; name the broker itself, as in nats://host:4222"));
   }
   if (!absl::ConsumePrefix(&url, "http://")) {
     return absl::InvalidArgumentError(
@@ -42,8 +43,8 @@ absl::StatusOr<HostPort> ParseHttpUrl(absl::string_view url) {
   }
   url = url.substr(0, url.find('/'));
   HostPort result{std::string(url), "9100"};
-  if (const size_t colon = url.rfind(':'); colon != absl::string_view::npos &&
-                                           !absl::EndsWith(url, "]")) {
+  if (const size_t colon = url.rfind(':');
+      colon != absl::string_view::npos && !absl::EndsWith(url, "]")) {
     result.host = std::string(url.substr(0, colon));
     result.port = std::string(url.substr(colon + 1));
   }
@@ -52,13 +53,15 @@ absl::StatusOr<HostPort> ParseHttpUrl(absl::string_view url) {
   }
   int port = 0;
   if (result.host.empty() || !absl::SimpleAtoi(result.port, &port) || port < 1 || port > 65535) {
-    return absl::InvalidArgumentError(absl::StrCat("--coordinator ", given, ": no host and port in it"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--coordinator ", given, ": no host and port in it"));
   }
   return result;
 }
 
 // One GET, asynchronous inside so that `timeout` bounds the whole of it.
-absl::StatusOr<http::response<http::string_body>> Get(const HostPort& target, absl::Duration timeout) {
+absl::StatusOr<http::response<http::string_body>> Get(const HostPort& target,
+                                                      absl::Duration timeout) {
   asio::io_context io;
   asio::ip::tcp::resolver resolver(io);
   beast::tcp_stream stream(io);
@@ -71,12 +74,22 @@ absl::StatusOr<http::response<http::string_body>> Get(const HostPort& target, ab
   error_code failure = asio::error::timed_out;
 
   resolver.async_resolve(target.host, target.port, [&](error_code error, auto endpoints) {
-    if (error) { failure = error; return; }
+    if (error) {
+      failure = error;
+      return;
+    }
     stream.async_connect(endpoints, [&](error_code connect_error, const auto&) {
-      if (connect_error) { failure = connect_error; return; }
+      if (connect_error) {
+        failure = connect_error;
+        return;
+      }
       http::async_write(stream, request, [&](error_code write_error, size_t) {
-        if (write_error) { failure = write_error; return; }
-        http::async_read(stream, buffer, response, [&](error_code read_error, size_t) { failure = read_error; });
+        if (write_error) {
+          failure = write_error;
+          return;
+        }
+        http::async_read(stream, buffer, response,
+                         [&](error_code read_error, size_t) { failure = read_error; });
       });
     });
   });
@@ -92,7 +105,8 @@ absl::StatusOr<ClusterTransport> DiscoverTransport(const std::string& coordinato
   ASSIGN_OR_RETURN(const HostPort target, ParseHttpUrl(coordinator_url));
   ASSIGN_OR_RETURN(const http::response<http::string_body> response, Get(target, timeout));
   if (response.result() != http::status::ok) {
-    return absl::UnavailableError(absl::StrCat("HTTP ", response.result_int(), " from ", coordinator_url, kPath));
+    return absl::UnavailableError(
+        absl::StrCat("HTTP ", response.result_int(), " from ", coordinator_url, kPath));
   }
   varpulis::v1::TransportResponse reply;
   RETURN_IF_ERROR(transport::FromJson(response.body(), &reply), Annotate(coordinator_url, kPath));

@@ -13,8 +13,9 @@ struct ClusterTransport {
   std::string subject_prefix;
 };
 
-// Asks a coordinator's HTTP API once where its broker is: GET {url}/api/v1/cluster/transport. Blocking.
-// UNAVAILABLE while nobody answers (worth trying again), INVALID_ARGUMENT for a URL that cannot work.
+// Asks a coordinator's HTTP API once where its broker is: GET {url}/api/v1/cluster/transport.
+// Blocking. UNAVAILABLE while nobody answers (worth trying again), INVALID_ARGUMENT for a URL that
+// cannot work.
 absl::StatusOr<ClusterTransport> DiscoverTransport(const std::string& coordinator_url,
                                                    absl::Duration timeout);
 

@@ -26,7 +26,8 @@ DEFINE_string(nats_cert, "", "client certificate file for TLS to the broker");
 DEFINE_string(nats_key, "", "client key file for TLS to the broker");
 DEFINE_string(nats_advertise, "", "broker URL(s) told to workers instead of the one in use");
 DEFINE_string(subject_prefix, "varpulis.cluster", "root of all subjects");
-DEFINE_string(state_dir, "", "where an embedded broker keeps its data "
+DEFINE_string(state_dir, "",
+              "where an embedded broker keeps its data "
               "(default: $XDG_STATE_HOME/varpulis or ~/.local/state/varpulis)");
 DEFINE_bool(insecure, false, "allow an embedded broker without login on a non-loopback address");
 DEFINE_string(coordinator_id, "", "name of this coordinator (default: made up)");
@@ -131,7 +132,8 @@ void SetDefaults(const Command& command) {
 const FlagSpec* FindFlag(const Command& command, const std::string& text, bool is_short) {
   for (const char* name : command.flags) {
     const FlagSpec& spec = SpecOf(name);
-    if (is_short ? (text.size() == 1 && spec.short_name == text[0]) : Dashed(spec.name) == Dashed(text)) {
+    if (is_short ? (text.size() == 1 && spec.short_name == text[0])
+                 : Dashed(spec.name) == Dashed(text)) {
       return &spec;
     }
   }
@@ -141,24 +143,34 @@ const FlagSpec* FindFlag(const Command& command, const std::string& text, bool i
 }  // namespace
 
 absl::Span<const Command> Commands() {
-#define VARPULIS_NATS_FLAGS                                                                       \
-  "nats", "nats_user", "nats_password", "nats_token", "nats_creds", "nats_nkey", "nats_ca",       \
+#define VARPULIS_NATS_FLAGS                                                                 \
+  "nats", "nats_user", "nats_password", "nats_token", "nats_creds", "nats_nkey", "nats_ca", \
       "nats_cert", "nats_key", "subject_prefix"
   static const auto& commands = *new std::vector<Command>{
-      {"coordinator", "Start the cluster coordinator (control plane)", nullptr,
+      {"coordinator",
+       "Start the cluster coordinator (control plane)",
+       nullptr,
        {"port", "bind", "api_key", "api_keys", "cors_origins", "coordinator_id",
         "heartbeat_interval", "heartbeat_timeout", "placement", "strict_routing",
         "max_pipelines_per_group", "state_dir", "insecure", "nats_advertise", VARPULIS_NATS_FLAGS}},
-      {"server", "Start a worker, alone or registered with a coordinator", nullptr,
-       {"port", "bind", "api_key", "coordinator", "worker_id", "advertise_address",
-        "max_pipelines", VARPULIS_NATS_FLAGS}},
-      {"gateway", "Run the HTTP API of a coordinator alone, as a NATS client", nullptr,
+      {"server",
+       "Start a worker, alone or registered with a coordinator",
+       nullptr,
+       {"port", "bind", "api_key", "coordinator", "worker_id", "advertise_address", "max_pipelines",
+        VARPULIS_NATS_FLAGS}},
+      {"gateway",
+       "Run the HTTP API of a coordinator alone, as a NATS client",
+       nullptr,
        {"port", "bind", "api_key", "api_keys", "cors_origins", "nats_advertise",
         VARPULIS_NATS_FLAGS}},
-      {"up", "Run a whole cluster in this terminal: broker, coordinator, workers", nullptr,
+      {"up",
+       "Run a whole cluster in this terminal: broker, coordinator, workers",
+       nullptr,
        {"workers", "port", "worker_port", "bind", "api_key", "state_dir", VARPULIS_NATS_FLAGS}},
       {"check", "Check a VPL program", "FILE", {"format"}},
-      {"simulate", "Run a VPL program over an event file", nullptr,
+      {"simulate",
+       "Run a VPL program over an event file",
+       nullptr,
        {"program", "events", "immediate", "output", "quiet"}},
       {"version", "Print the version", nullptr, {}},
   };
@@ -213,7 +225,8 @@ absl::StatusOr<ParsedLine> ParseFlags(const Command& command, absl::Span<const s
       for (const char* flag : command.flags) known.push_back(Dashed(flag));
       std::string hint = is_short ? "" : DidYouMean(name, known);
       if (!hint.empty()) hint = absl::StrReplaceAll(hint, {{"`", "`--"}, {"`--?", "`?"}});
-      return absl::InvalidArgumentError(absl::StrCat("unknown flag ", is_short ? "-" : "--", name, hint));
+      return absl::InvalidArgumentError(
+          absl::StrCat("unknown flag ", is_short ? "-" : "--", name, hint));
     }
     if (!value.has_value()) {
       if (spec->placeholder == nullptr) {
@@ -230,7 +243,8 @@ absl::StatusOr<ParsedLine> ParseFlags(const Command& command, absl::Span<const s
     }
   }
   if (command.positional == nullptr && !line.positional.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("unexpected argument '", line.positional[0], "'"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("unexpected argument '", line.positional[0], "'"));
   }
   return line;
 }
@@ -252,10 +266,12 @@ std::string Help(const Command& command) {
     const FlagSpec& spec = SpecOf(name);
     const gflags::CommandLineFlagInfo info = gflags::GetCommandLineFlagInfoOrDie(name);
     const std::string left = absl::StrCat(
-        spec.short_name != 0 ? absl::StrFormat("  -%c, ", spec.short_name) : std::string("      "), "--",
-        Dashed(name), spec.placeholder != nullptr ? absl::StrCat(" <", spec.placeholder, ">") : "");
+        spec.short_name != 0 ? absl::StrFormat("  -%c, ", spec.short_name) : std::string("      "),
+        "--", Dashed(name),
+        spec.placeholder != nullptr ? absl::StrCat(" <", spec.placeholder, ">") : "");
     absl::StrAppendFormat(&text, "%-34s %s", left, info.description);
-    if (spec.placeholder != nullptr && !info.current_value.empty() && std::string(name) != "api_key") {
+    if (spec.placeholder != nullptr && !info.current_value.empty() &&
+        std::string(name) != "api_key") {
       absl::StrAppend(&text, " [default: ", info.current_value, "]");
     }
     if (spec.variable != nullptr) absl::StrAppend(&text, " [env: ", spec.variable, "]");

@@ -53,8 +53,8 @@ namespace varpulis::cli {
 
 struct Command {
   const char* name;
-  const char* summary;        // one line
-  const char* positional;     // "FILE", or nullptr
+  const char* summary;             // one line
+  const char* positional;          // "FILE", or nullptr
   std::vector<const char*> flags;  // gflags names, in the order of the help
 };
 

@@ -22,7 +22,8 @@ constexpr int kUsageError = 2;
 
 int Usage(const std::string& message, const std::string& help_command) {
   std::cerr << "varpulis: " << message << "\n"
-            << "Try `varpulis " << help_command << (help_command.empty() ? "" : " ") << "--help`.\n";
+            << "Try `varpulis " << help_command << (help_command.empty() ? "" : " ")
+            << "--help`.\n";
   return kUsageError;
 }
 

@@ -1,5 +1,5 @@
-// varpulis server: a worker. Its HTTP API talks to it over an in-process bus; with --coordinator it is a
-// member of a cluster as well.
+// varpulis server: a worker. Its HTTP API talks to it over an in-process bus; with --coordinator it
+// is a member of a cluster as well.
 
 #include <algorithm>
 #include <cstdlib>
@@ -34,8 +34,9 @@ constexpr absl::Duration kWorkerGrace = absl::Seconds(30);
 absl::StatusOr<std::unique_ptr<transport::NatsConnection>> Join(const std::string& client_name,
                                                                 std::string* prefix) {
   if (FLAGS_coordinator.empty()) return ConnectToBroker(client_name);  // --nats alone
-  if (IsSet("nats")) return ConnectToBroker(client_name);              // the broker named beats the asking
-  if (absl::StartsWith(FLAGS_coordinator, "nats://") || absl::StartsWith(FLAGS_coordinator, "tls://")) {
+  if (IsSet("nats")) return ConnectToBroker(client_name);  // the broker named beats the asking
+  if (absl::StartsWith(FLAGS_coordinator, "nats://") ||
+      absl::StartsWith(FLAGS_coordinator, "tls://")) {
     return ConnectToBroker(client_name, absl::StrSplit(FLAGS_coordinator, ','));
   }
   ASSIGN_OR_RETURN(ClusterTransport found, DiscoverTransport(FLAGS_coordinator, absl::Seconds(5)),
@@ -44,19 +45,21 @@ absl::StatusOr<std::unique_ptr<transport::NatsConnection>> Join(const std::strin
   return ConnectToBroker(client_name, std::move(found.broker_urls));
 }
 
-// Tries until the broker is reached: the worker may well be started before the rest. CANCELLED when asked
-// to shut down meanwhile.
-absl::StatusOr<std::unique_ptr<transport::NatsConnection>> JoinForEver(const std::string& client_name,
-                                                                       std::string* prefix) {
+// Tries until the broker is reached: the worker may well be started before the rest. CANCELLED when
+// asked to shut down meanwhile.
+absl::StatusOr<std::unique_ptr<transport::NatsConnection>> JoinForEver(
+    const std::string& client_name, std::string* prefix) {
   absl::BitGen random;
   absl::Duration backoff = kFirstBackoff;
   while (true) {
-    absl::StatusOr<std::unique_ptr<transport::NatsConnection>> connection = Join(client_name, prefix);
+    absl::StatusOr<std::unique_ptr<transport::NatsConnection>> connection =
+        Join(client_name, prefix);
     if (connection.ok() || !absl::IsUnavailable(connection.status())) return connection;
     const absl::Duration wait = backoff * absl::Uniform(random, 0.1, 1.0);
     LOG(WARNING) << connection.status().message() << "; trying again in "
                  << absl::FormatDuration(absl::Floor(wait, absl::Milliseconds(1)));
-    if (SleepUnlessShutdown(wait)) return absl::CancelledError("shut down before the cluster was reached");
+    if (SleepUnlessShutdown(wait))
+      return absl::CancelledError("shut down before the cluster was reached");
     backoff = std::min(backoff * 2, kLongestBackoff);
   }
 }
@@ -69,8 +72,8 @@ absl::Status Run() {
   const bool clustered = !FLAGS_coordinator.empty() || IsSet("nats");
 
   const std::unique_ptr<transport::Bus> local = transport::NewLocalBus();
-  // The port is bound first: it is part of the address that the worker registers, and an occupied one
-  // is to be reported at once.
+  // The port is bound first: it is part of the address that the worker registers, and an occupied
+  // one is to be reported at once.
   const transport::Subjects local_subjects(FLAGS_subject_prefix);
   ASSIGN_OR_RETURN(const std::unique_ptr<rest::HttpServer> http,
                    rest::HttpServer::Start(HttpOptionsFromFlags(),

@@ -5,13 +5,13 @@
 
 namespace varpulis::cli {
 
-// SIGINT and SIGTERM are blocked in every thread and taken by WaitForShutdown, so that no handler runs
-// in the middle of anything. Call before the first thread starts; children started afterwards must
-// unblock them (ChildProcess does).
+// SIGINT and SIGTERM are blocked in every thread and taken by WaitForShutdown, so that no handler
+// runs in the middle of anything. Call before the first thread starts; children started afterwards
+// must unblock them (ChildProcess does).
 void BlockShutdownSignals();
 
-// Returns when SIGINT or SIGTERM arrives, or when RequestShutdown was called, with that call's status.
-// A second signal during the shutdown that follows ends the process at once.
+// Returns when SIGINT or SIGTERM arrives, or when RequestShutdown was called, with that call's
+// status. A second signal during the shutdown that follows ends the process at once.
 absl::Status WaitForShutdown();
 
 // Waits for `duration`; true when SIGINT or SIGTERM arrived meanwhile.
