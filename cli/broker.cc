@@ -25,6 +25,27 @@ bool BrokerIsNamed() {
          (context != nullptr && *context != '\0');
 }
 
+absl::StatusOr<std::unique_ptr<transport::BrokerProcess>> StartBroker(int port) {
+  std::error_code error;
+  std::filesystem::create_directories(StateDir(), error);
+  if (error) {
+    return absl::FailedPreconditionError(absl::StrCat("cannot create the state folder ", StateDir(),
+                                                      ": ", error.message(),
+                                                      "; choose one with --state-dir"));
+  }
+  const bool loopback =
+      FLAGS_bind == "127.0.0.1" || FLAGS_bind == "localhost" || FLAGS_bind == "::1";
+  if (!loopback && !FLAGS_insecure) {
+    LOG(WARNING) << "the embedded broker has no login and so listens on 127.0.0.1 only; workers on "
+                    "other machines need --nats with a broker of your own, or --insecure";
+  }
+  return transport::BrokerProcess::Start(
+      {.port = port,
+       .host = !loopback && FLAGS_insecure ? FLAGS_bind : "127.0.0.1",
+       .store_dir = StateDir() + "/jetstream",
+       .log_file = StateDir() + "/nats-server.log"});
+}
+
 }  // namespace
 
 absl::StatusOr<transport::NatsOptions> NatsOptionsFromFlags(const std::string& client_name,
@@ -59,36 +80,23 @@ absl::StatusOr<std::unique_ptr<transport::NatsConnection>> ConnectToBroker(
 
 absl::StatusOr<Broker> ConnectOrStartBroker(const std::string& client_name) {
   Broker broker;
-  absl::StatusOr<std::unique_ptr<transport::NatsConnection>> connection =
-      ConnectToBroker(client_name);
-  if (!connection.ok() && absl::IsUnavailable(connection.status()) && !BrokerIsNamed()) {
+  if (!FLAGS_embedded) {
+    absl::StatusOr<std::unique_ptr<transport::NatsConnection>> connection =
+        ConnectToBroker(client_name);
+    if (connection.ok()) {
+      broker.connection = *std::move(connection);
+      return broker;
+    }
+    if (!absl::IsUnavailable(connection.status()) || BrokerIsNamed()) {
+      return WithContext(connection.status(), "connecting to the broker");
+    }
     LOG(INFO) << "no broker on nats://127.0.0.1:" << kDefaultBrokerPort
               << " and none named by --nats: starting one, data in " << StateDir();
-    std::error_code error;
-    std::filesystem::create_directories(StateDir(), error);
-    if (error) {
-      return absl::FailedPreconditionError(absl::StrCat("cannot create the state folder ",
-                                                        StateDir(), ": ", error.message(),
-                                                        "; choose one with --state-dir"));
-    }
-    const bool loopback =
-        FLAGS_bind == "127.0.0.1" || FLAGS_bind == "localhost" || FLAGS_bind == "::1";
-    if (!loopback && !FLAGS_insecure) {
-      LOG(WARNING)
-          << "the embedded broker has no login and so listens on 127.0.0.1 only; workers on "
-             "other machines need --nats with a broker of your own, or --insecure";
-    }
-    ASSIGN_OR_RETURN(broker.process,
-                     transport::BrokerProcess::Start(
-                         {.port = kDefaultBrokerPort,
-                          .host = !loopback && FLAGS_insecure ? FLAGS_bind : "127.0.0.1",
-                          .store_dir = StateDir() + "/jetstream",
-                          .log_file = StateDir() + "/nats-server.log"}),
-                     Annotate("starting the embedded broker"));
-    connection = ConnectToBroker(client_name, {broker.process->url()});
   }
-  RETURN_IF_ERROR(connection.status(), Annotate("connecting to the broker"));
-  broker.connection = *std::move(connection);
+  ASSIGN_OR_RETURN(broker.process, StartBroker(FLAGS_embedded ? 0 : kDefaultBrokerPort),
+                   Annotate("starting the embedded broker"));
+  ASSIGN_OR_RETURN(broker.connection, ConnectToBroker(client_name, {broker.process->url()}),
+                   Annotate("connecting to the embedded broker"));
   return broker;
 }
 

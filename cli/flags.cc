@@ -29,6 +29,7 @@ DEFINE_string(subject_prefix, "varpulis.cluster", "root of all subjects");
 DEFINE_string(state_dir, "",
               "where an embedded broker keeps its data "
               "(default: $XDG_STATE_HOME/varpulis or ~/.local/state/varpulis)");
+DEFINE_bool(embedded, false, "start a broker of our own on a free port, whatever else is there");
 DEFINE_bool(insecure, false, "allow an embedded broker without login on a non-loopback address");
 DEFINE_string(coordinator_id, "", "name of this coordinator (default: made up)");
 DEFINE_uint32(heartbeat_interval, 5, "seconds between a worker's heartbeats");
@@ -77,6 +78,7 @@ constexpr FlagSpec kFlags[] = {
     {"nats_advertise", 0, nullptr, "URL"},
     {"subject_prefix", 0, nullptr, "PREFIX"},
     {"state_dir", 0, "VARPULIS_STATE_DIR", "DIR"},
+    {"embedded", 0, nullptr, nullptr},
     {"insecure", 0, nullptr, nullptr},
     {"coordinator_id", 0, "VARPULIS_COORDINATOR_ID", "ID"},
     {"heartbeat_interval", 0, "VARPULIS_HEARTBEAT_INTERVAL", "SECONDS"},
@@ -152,7 +154,8 @@ absl::Span<const Command> Commands() {
        nullptr,
        {"port", "bind", "api_key", "api_keys", "cors_origins", "coordinator_id",
         "heartbeat_interval", "heartbeat_timeout", "placement", "strict_routing",
-        "max_pipelines_per_group", "state_dir", "insecure", "nats_advertise", VARPULIS_NATS_FLAGS}},
+        "max_pipelines_per_group", "state_dir", "embedded", "insecure", "nats_advertise",
+        VARPULIS_NATS_FLAGS}},
       {"server",
        "Start a worker, alone or registered with a coordinator",
        nullptr,
@@ -166,7 +169,8 @@ absl::Span<const Command> Commands() {
       {"up",
        "Run a whole cluster in this terminal: broker, coordinator, workers",
        nullptr,
-       {"workers", "port", "worker_port", "bind", "api_key", "state_dir", VARPULIS_NATS_FLAGS}},
+       {"workers", "port", "worker_port", "bind", "api_key", "state_dir", "embedded", "insecure",
+        VARPULIS_NATS_FLAGS}},
       {"check", "Check a VPL program", "FILE", {"format"}},
       {"simulate",
        "Run a VPL program over an event file",

@@ -28,6 +28,7 @@ DECLARE_string(nats_key);
 DECLARE_string(nats_advertise);
 DECLARE_string(subject_prefix);
 DECLARE_string(state_dir);
+DECLARE_bool(embedded);
 DECLARE_bool(insecure);
 DECLARE_string(coordinator_id);
 DECLARE_uint32(heartbeat_interval);
