@@ -20,33 +20,38 @@ class Subjects {
 
   const std::string& root() const { return root_; }
 
-  std::string Register() const;                                            // {root}.register
-  std::string Heartbeat(absl::string_view worker) const;                   // {root}.heartbeat.{worker}
-  std::string AnyHeartbeat() const;                                        // {root}.heartbeat.*
-  std::string Command(absl::string_view worker, absl::string_view verb) const;  // {root}.cmd.{worker}.{verb}
-  std::string Inject(absl::string_view group) const;                       // {root}.inject.{group}
+  std::string Register() const;                           // {root}.register
+  std::string Heartbeat(absl::string_view worker) const;  // {root}.heartbeat.{worker}
+  std::string AnyHeartbeat() const;                       // {root}.heartbeat.*
+  std::string Command(absl::string_view worker,
+                      absl::string_view verb) const;  // {root}.cmd.{worker}.{verb}
+  std::string Inject(absl::string_view group) const;  // {root}.inject.{group}
   std::string AnyInject() const;
-  std::string InjectBatch(absl::string_view group) const;                  // {root}.inject_batch.{group}
+  std::string InjectBatch(absl::string_view group) const;  // {root}.inject_batch.{group}
   std::string AnyInjectBatch() const;
   std::string Pipeline(absl::string_view group, absl::string_view from, absl::string_view to) const;
-  std::string AnyIntoPipeline(absl::string_view group, absl::string_view to) const;  // {root}.pipeline.{group}.*.{to}
+  std::string AnyIntoPipeline(absl::string_view group,
+                              absl::string_view to) const;  // {root}.pipeline.{group}.*.{to}
   std::string Output(absl::string_view group, absl::string_view pipeline) const;
-  std::string Api(absl::string_view resource, absl::string_view verb) const;  // {root}.api.{resource}.{verb}
-  std::string Notice(absl::string_view kind) const;                        // {root}.notice.{kind}
+  std::string Api(absl::string_view resource,
+                  absl::string_view verb) const;     // {root}.api.{resource}.{verb}
+  std::string Notice(absl::string_view kind) const;  // {root}.notice.{kind}
   std::string AnyNotice() const;
 
   // The last token, if `subject` is {root}.{kind}.{token}: heartbeat, inject, inject_batch.
   std::optional<std::string> TokenAfter(absl::string_view kind, absl::string_view subject) const;
   // {from} of a pipeline subject of this root.
-  struct PipelineSubject { std::string group, from, to; };
+  struct PipelineSubject {
+    std::string group, from, to;
+  };
   std::optional<PipelineSubject> ParsePipeline(absl::string_view subject) const;
 
-  // The KV bucket of the coordinator's state: "VARPULIS_CLUSTER_STATE" for the default root; another
-  // root gives another bucket, so that clusters can share a broker.
+  // The KV bucket of the coordinator's state: "VARPULIS_CLUSTER_STATE" for the default root;
+  // another root gives another bucket, so that clusters can share a broker.
   std::string StateBucket() const;
 
-  // INVALID_ARGUMENT unless `subject` may be a route's own subject: no wildcards, no blanks, nothing
-  // under `$` or under this root, no empty tokens.
+  // INVALID_ARGUMENT unless `subject` may be a route's own subject: no wildcards, no blanks,
+  // nothing under `$` or under this root, no empty tokens.
   absl::Status ValidateCustomSubject(absl::string_view subject) const;
 
  private:
@@ -58,7 +63,8 @@ absl::Status ValidateWorkerId(absl::string_view id);        // [A-Za-z0-9_-]{1,6
 absl::Status ValidatePipelineName(absl::string_view name);  // [A-Za-z0-9_-]{1,128}, not "_external"
 absl::Status ValidateGroupId(absl::string_view id);         // [A-Za-z0-9_-]{1,64}; ours are UUIDs
 absl::Status ValidateSubjectPrefix(absl::string_view prefix);
-// The NATS subject that an MQTT topic is for nats-server's listener: '/' becomes '.'; no '.', '+', '#'.
+// The NATS subject that an MQTT topic is for nats-server's listener: '/' becomes '.'; no '.', '+',
+// '#'.
 absl::StatusOr<std::string> SubjectOfMqttTopic(absl::string_view topic);
 
 }  // namespace varpulis::transport
