@@ -8,7 +8,12 @@ find_package(gflags REQUIRED)
 find_package(glog REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(Boost 1.74 REQUIRED)      # header-only use: Asio, Beast
-find_package(cnats REQUIRED)
+# Debian's cnats config refers to a static library that the package does not ship.
+find_path(NATS_INCLUDE_DIR nats/nats.h REQUIRED)
+find_library(NATS_LIBRARY nats REQUIRED)
+add_library(cnats::nats UNKNOWN IMPORTED)
+set_target_properties(cnats::nats PROPERTIES
+  IMPORTED_LOCATION ${NATS_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${NATS_INCLUDE_DIR})
 find_package(prometheus-cpp REQUIRED)
 find_package(simdjson REQUIRED)
 

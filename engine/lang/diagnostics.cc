@@ -64,17 +64,17 @@ std::string_view LineIndex::LineText(int line) const {
 }
 
 void DiagnosticList::Error(Span span, std::string code, std::string message, std::string hint) {
-  ++errors_;
+  if (errors_++ >= kMaxItems) return;
   Add(Severity::kError, span, std::move(code), std::move(message), std::move(hint));
 }
 
 void DiagnosticList::Warn(Span span, std::string code, std::string message, std::string hint) {
+  if (warnings_++ >= kMaxItems) return;
   Add(Severity::kWarning, span, std::move(code), std::move(message), std::move(hint));
 }
 
 void DiagnosticList::Add(Severity severity, Span span, std::string code, std::string message,
                          std::string hint) {
-  if (full()) return;
   Diagnostic diagnostic;
   diagnostic.severity = severity;
   diagnostic.code = std::move(code);
@@ -137,11 +137,14 @@ std::string FormatDiagnostic(const Diagnostic& diagnostic, std::string_view sour
 
 std::string NearestName(std::string_view name, const std::vector<std::string>& candidates) {
   constexpr size_t kLongestName = 64;  // bounds the work; longer names are not misspelt words
+  constexpr size_t kMostCandidates = 2000;
   if (name.size() > kLongestName) return "";
   const size_t limit = std::clamp<size_t>(name.size() / 2, 1, 3);
   std::string best;
   size_t best_distance = limit + 1;
+  size_t looked_at = 0;
   for (const std::string& candidate : candidates) {
+    if (++looked_at > kMostCandidates) break;
     if (candidate.size() > kLongestName || candidate == name) continue;
     const size_t distance = EditDistance(name, candidate, limit);
     if (distance < best_distance) {

@@ -55,13 +55,15 @@ class DiagnosticList {
 
   bool has_errors() const { return errors_ > 0; }
   // No further errors are kept once the list is full, so that garbage cannot fill memory.
-  bool full() const { return items_.size() >= kMaxItems; }
+  bool full() const { return errors_ >= kMaxItems; }
+  // The same for warnings: making further ones is wasted work.
+  bool enough_warnings() const { return warnings_ >= kMaxItems; }
   const LineIndex& lines() const { return lines_; }
   // In source order.
   std::vector<Diagnostic> Take();
 
  private:
-  static constexpr size_t kMaxItems = 200;
+  static constexpr size_t kMaxItems = 100;
   void Add(Severity severity, Span span, std::string code, std::string message, std::string hint);
 
   struct Item {
@@ -71,6 +73,7 @@ class DiagnosticList {
   LineIndex lines_;
   std::vector<Item> items_;
   size_t errors_ = 0;
+  size_t warnings_ = 0;
 };
 
 // The candidate nearest to `name` (case-insensitive Levenshtein distance of at most a third to a

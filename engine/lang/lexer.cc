@@ -1,0 +1,345 @@
+#include "engine/lang/lexer.h"
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/civil_time.h"
+
+namespace varpulis::engine {
+namespace {
+
+bool IsNameStart(char c) { return absl::ascii_isalpha(static_cast<unsigned char>(c)) || c == '_'; }
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+bool IsNameChar(char c) { return IsNameStart(c) || IsDigit(c); }
+
+struct Unit {
+  std::string_view name;
+  int64_t nanoseconds;
+};
+constexpr int64_t kSecond = 1'000'000'000;
+constexpr Unit kUnits[] = {{"ns", 1},           {"us", 1000},          {"ms", 1'000'000},
+                           {"s", kSecond},      {"m", 60 * kSecond},   {"h", 3600 * kSecond},
+                           {"d", 86400 * kSecond}};
+
+// Longest first, so that `..=` is not `..` and `=`.
+constexpr std::string_view kSymbols[] = {
+    "..=", "..", "**", "==", "!=", "<=", ">=", "<<", ">>", "->", "=>", ":=", "?.", "??",
+    "(",   ")",  "[",  "]",  "{",  "}",  ",",  ".",  ":",  "=",  "<",  ">",  "+",  "-",
+    "*",   "/",  "%",  "&",  "|",  "^",  "~",  "?",
+};
+
+void AppendUtf8(uint32_t code, std::string* out) {
+  if (code < 0x80) {
+    out->push_back(static_cast<char>(code));
+  } else if (code < 0x800) {
+    out->push_back(static_cast<char>(0xC0 | (code >> 6)));
+    out->push_back(static_cast<char>(0x80 | (code & 0x3F)));
+  } else if (code < 0x10000) {
+    out->push_back(static_cast<char>(0xE0 | (code >> 12)));
+    out->push_back(static_cast<char>(0x80 | ((code >> 6) & 0x3F)));
+    out->push_back(static_cast<char>(0x80 | (code & 0x3F)));
+  } else {
+    out->push_back(static_cast<char>(0xF0 | (code >> 18)));
+    out->push_back(static_cast<char>(0x80 | ((code >> 12) & 0x3F)));
+    out->push_back(static_cast<char>(0x80 | ((code >> 6) & 0x3F)));
+    out->push_back(static_cast<char>(0x80 | (code & 0x3F)));
+  }
+}
+
+class Lexer {
+ public:
+  Lexer(std::string_view source, DiagnosticList& diagnostics)
+      : source_(source), diagnostics_(diagnostics) {}
+
+  std::vector<Token> Run() {
+    while (SkipSpace() && Next()) {
+    }
+    Token end;
+    end.span = {source_.size(), source_.size()};
+    end.starts_line = true;
+    tokens_.push_back(std::move(end));
+    return std::move(tokens_);
+  }
+
+ private:
+  char At(size_t index) const { return index < source_.size() ? source_[index] : '\0'; }
+  bool Rest(std::string_view prefix) const {
+    return source_.compare(at_, prefix.size(), prefix) == 0;
+  }
+
+  // False at the end of the source.
+  bool SkipSpace() {
+    while (at_ < source_.size()) {
+      const char c = source_[at_];
+      if (c == '\n') {
+        ++at_;
+        line_start_ = at_;
+        starts_line_ = true;
+      } else if (c == ' ' || c == '\t' || c == '\r') {
+        ++at_;
+      } else if (c == '#' || Rest("//")) {
+        at_ = std::min(source_.find('\n', at_), source_.size());
+      } else if (Rest("/*")) {
+        const size_t close = source_.find("*/", at_ + 2);
+        if (close == std::string_view::npos) {
+          diagnostics_.Error({at_, at_ + 2}, "E101", "comment without `*/`");
+          at_ = source_.size();
+          return false;
+        }
+        for (; at_ < close + 2; ++at_) {
+          if (source_[at_] == '\n') {
+            line_start_ = at_ + 1;
+            starts_line_ = true;
+          }
+        }
+      } else {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  Token& Add(TokenKind kind, size_t length) {
+    Token token;
+    token.kind = kind;
+    token.span = {at_, at_ + length};
+    token.text = source_.substr(at_, length);
+    token.starts_line = starts_line_;
+    token.column = static_cast<int>(at_ - line_start_);
+    starts_line_ = false;
+    at_ += length;
+    tokens_.push_back(std::move(token));
+    return tokens_.back();
+  }
+
+  void Fail(size_t length, std::string message, std::string hint = "") {
+    diagnostics_.Error({at_, at_ + length}, "E101", std::move(message), std::move(hint));
+    starts_line_ = false;
+    at_ += length;
+  }
+
+  // False when lexing must stop.
+  bool Next() {
+    if (diagnostics_.full()) return false;
+    const char c = source_[at_];
+    if (IsNameStart(c)) {
+      size_t end = at_ + 1;
+      while (IsNameChar(At(end))) ++end;
+      Add(TokenKind::kName, end - at_);
+    } else if (IsDigit(c)) {
+      Number();
+    } else if (c == '"' || c == '\'') {
+      String(c);
+    } else if (c == '@') {
+      Timestamp();
+    } else {
+      return Symbol();
+    }
+    return true;
+  }
+
+  void Number() {
+    size_t end = at_;
+    while (IsDigit(At(end))) ++end;
+    bool is_float = false;
+    if (At(end) == '.' && IsDigit(At(end + 1))) {
+      is_float = true;
+      ++end;
+      while (IsDigit(At(end))) ++end;
+    }
+    if (At(end) == 'e' || At(end) == 'E') {
+      size_t exponent = end + 1;
+      if (At(exponent) == '+' || At(exponent) == '-') ++exponent;
+      if (IsDigit(At(exponent))) {
+        is_float = true;
+        end = exponent;
+        while (IsDigit(At(end))) ++end;
+      }
+    }
+    size_t word_end = end;
+    while (IsNameChar(At(word_end))) ++word_end;
+    const std::string_view digits = source_.substr(at_, end - at_);
+    const std::string_view suffix = source_.substr(end, word_end - end);
+    if (is_float && suffix.empty()) {
+      double value = 0;
+      std::from_chars(digits.data(), digits.data() + digits.size(), value);
+      Add(TokenKind::kFloat, digits.size()).real = value;
+      return;
+    }
+    int64_t value = 0;
+    const bool fits =
+        std::from_chars(digits.data(), digits.data() + digits.size(), value).ec == std::errc();
+    if (!is_float && suffix.empty()) {
+      if (!fits) return Fail(digits.size(), "integer does not fit 64 bits");
+      Add(TokenKind::kInt, digits.size()).integer = value;
+      return;
+    }
+    for (const Unit& unit : kUnits) {
+      if (is_float || unit.name != suffix) continue;
+      int64_t nanoseconds = 0;
+      if (!fits || __builtin_mul_overflow(value, unit.nanoseconds, &nanoseconds)) {
+        return Fail(word_end - at_, "duration is too long");
+      }
+      Add(TokenKind::kDuration, word_end - at_).integer = nanoseconds;
+      return;
+    }
+    Fail(word_end - at_, absl::StrCat("`", source_.substr(at_, word_end - at_), "` is not a number"),
+         "a duration is a whole number and one of ns us ms s m h d, such as 90s");
+  }
+
+  void String(char quote) {
+    std::string text;
+    size_t i = at_ + 1;
+    while (i < source_.size() && source_[i] != quote) {
+      if (source_[i] != '\\' || i + 1 >= source_.size()) {
+        text += source_[i++];
+        continue;
+      }
+      const char escape = source_[i + 1];
+      const size_t known = std::string_view("ntr\\\"'").find(escape);
+      if (known != std::string_view::npos) {
+        text += "\n\t\r\\\"'"[known];
+        i += 2;
+      } else if (escape == 'u' && UnicodeEscape(&i, &text)) {
+      } else {
+        text += '\\';
+        text += escape;
+        i += 2;
+      }
+    }
+    if (i >= source_.size()) {
+      const size_t line_end = std::min(source_.find('\n', at_), source_.size());
+      return Fail(std::max<size_t>(1, line_end - at_), "string without closing quote");
+    }
+    const size_t begin = at_;
+    Add(TokenKind::kString, i + 1 - at_).string = std::move(text);
+    const size_t last_newline = source_.rfind('\n', i);
+    if (last_newline != std::string_view::npos && last_newline > begin) {
+      line_start_ = last_newline + 1;
+    }
+  }
+
+  // `\u{…}` at *i.
+  bool UnicodeEscape(size_t* i, std::string* text) const {
+    if (At(*i + 2) != '{') return false;
+    const size_t close = source_.find('}', *i);
+    if (close == std::string_view::npos || close - *i > 9) return false;
+    const std::string_view hex = source_.substr(*i + 3, close - *i - 3);
+    uint32_t code = 0;
+    const auto parsed = std::from_chars(hex.data(), hex.data() + hex.size(), code, 16);
+    if (hex.empty() || parsed.ec != std::errc() || parsed.ptr != hex.data() + hex.size()) return false;
+    if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
+    AppendUtf8(code, text);
+    *i = close + 1;
+    return true;
+  }
+
+  // `width` digits at *i.
+  bool Digits(size_t* i, int width, int* value) const {
+    *value = 0;
+    for (int k = 0; k < width; ++k, ++*i) {
+      if (!IsDigit(At(*i))) return false;
+      *value = *value * 10 + (At(*i) - '0');
+    }
+    return true;
+  }
+  bool Char(size_t* i, char c) const {
+    if (At(*i) != c) return false;
+    ++*i;
+    return true;
+  }
+
+  void Timestamp() {
+    size_t i = at_ + 1;
+    int year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0, offset = 0;
+    bool ok = Digits(&i, 4, &year) && Char(&i, '-') && Digits(&i, 2, &month) && Char(&i, '-') &&
+              Digits(&i, 2, &day);
+    if (ok && At(i) == 'T') {
+      ++i;
+      ok = Digits(&i, 2, &hour) && Char(&i, ':') && Digits(&i, 2, &minute) && Char(&i, ':') &&
+           Digits(&i, 2, &second);
+      if (ok && At(i) == 'Z') {
+        ++i;
+      } else if (ok && (At(i) == '+' || (At(i) == '-' && IsDigit(At(i + 1))))) {
+        const int sign = At(i) == '-' ? -1 : 1;
+        int zone_hour = 0, zone_minute = 0;
+        ++i;
+        ok = Digits(&i, 2, &zone_hour) && Char(&i, ':') && Digits(&i, 2, &zone_minute) &&
+             zone_hour <= 23 && zone_minute <= 59;
+        offset = sign * (zone_hour * 3600 + zone_minute * 60);
+      }
+    }
+    ok = ok && !IsNameChar(At(i)) && hour <= 23 && minute <= 59 && second <= 59;
+    const absl::CivilDay civil(year, month, day);
+    // CivilDay carries what is out of range into the next month.
+    ok = ok && civil.year() == year && civil.month() == month && civil.day() == day;
+    int64_t ns = 0;
+    const int64_t days = civil - absl::CivilDay(1970, 1, 1);
+    const int64_t seconds = days * 86400 + hour * 3600 + minute * 60 + second - offset;
+    if (!ok || __builtin_mul_overflow(seconds, kSecond, &ns)) {
+      while (IsNameChar(At(i)) || At(i) == ':' || At(i) == '+') ++i;
+      return Fail(std::max<size_t>(1, i - at_), "not a timestamp",
+                  "write @2026-01-31 or @2026-01-31T23:59:59Z, with a zone such as +02:00");
+    }
+    Add(TokenKind::kTimestamp, i - at_).integer = ns;
+  }
+
+  bool Symbol() {
+    for (std::string_view symbol : kSymbols) {
+      if (!Rest(symbol)) continue;
+      if (symbol == "(" || symbol == "[" || symbol == "{") {
+        if (++depth_ > kMaxBracketDepth) {
+          diagnostics_.Error({at_, at_ + 1}, "E102",
+                             absl::StrCat("brackets are nested more than ", kMaxBracketDepth,
+                                          " deep"));
+          return false;
+        }
+      } else if (symbol == ")" || symbol == "]" || symbol == "}") {
+        depth_ = std::max(0, depth_ - 1);
+      } else if (symbol == "&" && At(at_ + 1) == '&') {
+        Fail(2, "`&&` is not an operator", "write `and`");
+        return true;
+      } else if (symbol == "|" && At(at_ + 1) == '|') {
+        Fail(2, "`||` is not an operator", "write `or`");
+        return true;
+      }
+      Add(TokenKind::kSymbol, symbol.size());
+      return true;
+    }
+    if (source_[at_] == '!') {
+      Fail(1, "`!` is not an operator", "write `not`");
+      return true;
+    }
+    if (source_[at_] == ';') {
+      Fail(1, "`;` is not used", "statements need no terminator");
+      return true;
+    }
+    size_t length = 1;
+    while ((static_cast<unsigned char>(At(at_ + length)) & 0xC0) == 0x80) ++length;
+    const unsigned char byte = static_cast<unsigned char>(source_[at_]);
+    Fail(length, byte < 0x20 || byte == 0x7F || byte >= 0x80
+                     ? "unexpected character"
+                     : absl::StrCat("unexpected character `", source_.substr(at_, length), "`"));
+    return true;
+  }
+
+  std::string_view source_;
+  DiagnosticList& diagnostics_;
+  size_t at_ = 0;
+  size_t line_start_ = 0;
+  bool starts_line_ = true;
+  int depth_ = 0;
+  std::vector<Token> tokens_;
+};
+
+}  // namespace
+
+std::vector<Token> Lex(std::string_view source, DiagnosticList& diagnostics) {
+  return Lexer(source, diagnostics).Run();
+}
+
+}  // namespace varpulis::engine
