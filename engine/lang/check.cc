@@ -3,10 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-
 #include "engine/lang/builtin_names.h"
 #include "engine/lang/checker.h"
+#include "engine/lang/concat.h"
 #include "engine/lang/lexer.h"
 #include "engine/lang/parser.h"
 
@@ -22,7 +21,7 @@ void Checker::Run(CheckResult& result) {
 }
 
 std::string Checker::DeclaredAt(Span span) const {
-  return absl::StrCat("declared at line ", diagnostics_.lines().Line(span.begin));
+  return Concat("declared at line ", diagnostics_.lines().Line(span.begin));
 }
 
 void Checker::Declare(std::string_view code, std::string_view what, const Name& name,
@@ -30,8 +29,8 @@ void Checker::Declare(std::string_view code, std::string_view what, const Name& 
   auto [found, added] = names.emplace(name.text, name.span);
   if (added) return;
   diagnostics_.Error(name.span, std::string(code),
-                     absl::StrCat(what, " `", name.text, "` is declared twice"),
-                     absl::StrCat("first ", DeclaredAt(found->second)));
+                     Concat(what, " `", name.text, "` is declared twice"),
+                     Concat("first ", DeclaredAt(found->second)));
 }
 
 void Checker::Collect() {
@@ -62,7 +61,7 @@ void Checker::CheckParents() {
     for (const EventField& field : event->fields) {
       if (fields.insert(field.name.text).second) continue;
       diagnostics_.Error(field.name.span, "E108",
-                         absl::StrCat("field `", field.name.text, "` is declared twice"));
+                         Concat("field `", field.name.text, "` is declared twice"));
     }
     if (!event->parent.has_value()) continue;
     auto parent = events_.find(event->parent->text);
@@ -71,7 +70,7 @@ void Checker::CheckParents() {
       for (const auto& [name, span] : event_names_) names.push_back(name);
       std::sort(names.begin(), names.end());
       diagnostics_.Error(event->parent->span, "E109",
-                         absl::StrCat("there is no event `", event->parent->text, "` to extend"),
+                         Concat("there is no event `", event->parent->text, "` to extend"),
                          DidYouMean(event->parent->text, names));
       continue;
     }
@@ -84,7 +83,7 @@ void Checker::CheckParents() {
     }
     if (at == event) {
       diagnostics_.Error(event->parent->span, "E109",
-                         absl::StrCat("event `", event->name.text, "` extends itself"));
+                         Concat("event `", event->name.text, "` extends itself"));
     }
   }
 }
@@ -94,7 +93,7 @@ Checker::Shape Checker::ShapeOfEvent(const std::string& name) const {
   auto found = events_.find(name);
   if (found == events_.end()) return shape;
   shape.known = true;
-  shape.owner = absl::StrCat("event `", name, "`");
+  shape.owner = Concat("event `", name, "`");
   absl::flat_hash_set<const EventDecl*> seen;
   for (const EventDecl* at = found->second; at != nullptr && seen.insert(at).second;) {
     for (const EventField& field : at->fields) shape.Add(field.name.text);
@@ -115,15 +114,15 @@ void Checker::CheckVariable(const VariableDecl& variable) {
   if (variable.kind == VariableKind::kAssign) {
     if (found != variables_.end() && !mutable_variables_.contains(name)) {
       diagnostics_.Error(variable.name.span, "E040",
-                         absl::StrCat("`", name, "` cannot be assigned to"),
-                         absl::StrCat("it is ", DeclaredAt(found->second),
+                         Concat("`", name, "` cannot be assigned to"),
+                         Concat("it is ", DeclaredAt(found->second),
                                       "; declare it with `var` to change it"));
     }
     if (found != variables_.end()) return;
   } else if (found != variables_.end()) {
     diagnostics_.Error(variable.name.span, "E107",
-                       absl::StrCat("variable `", name, "` is declared twice"),
-                       absl::StrCat("first ", DeclaredAt(found->second)));
+                       Concat("variable `", name, "` is declared twice"),
+                       Concat("first ", DeclaredAt(found->second)));
     return;
   }
   variables_.emplace(name, variable.name.span);
@@ -155,7 +154,7 @@ void Checker::CheckExpr(const Expr& expr, Scope& scope) {
         const Expr& kind = *expr.children[1];
         if (std::find(kKinds->begin(), kKinds->end(), kind.text) == kKinds->end()) {
           diagnostics_.Error(kind.span, "E100",
-                             absl::StrCat("`", kind.text, "` is not a kind of value"),
+                             Concat("`", kind.text, "` is not a kind of value"),
                              DidYouMean(kind.text, *kKinds));
         }
         return;
@@ -183,7 +182,7 @@ void Checker::CheckName(const Expr& expr, const Scope& scope) {
   const bool variable = variables_.contains(name);
   if (scope.shape == nullptr) {
     if (variable || diagnostics_.full()) return;
-    diagnostics_.Error(expr.span, "E106", absl::StrCat("there is no variable `", name, "` so far"),
+    diagnostics_.Error(expr.span, "E106", Concat("there is no variable `", name, "` so far"),
                        DidYouMean(name, variable_names_));
     return;
   }
@@ -191,7 +190,7 @@ void Checker::CheckName(const Expr& expr, const Scope& scope) {
   if (scope.shape->set.contains(name)) {
     if (!variable) return;
     diagnostics_.Warn(expr.span, "W102",
-                      absl::StrCat("`", name, "` is the field of ", scope.shape->owner,
+                      Concat("`", name, "` is the field of ", scope.shape->owner,
                                    ", not the variable of that name"));
     return;
   }
@@ -199,7 +198,7 @@ void Checker::CheckName(const Expr& expr, const Scope& scope) {
   std::vector<std::string> candidates = scope.shape->names;
   candidates.insert(candidates.end(), variable_names_.begin(), variable_names_.end());
   diagnostics_.Warn(expr.span, "W100",
-                    absl::StrCat(scope.shape->owner, " has no field `", name, "`"),
+                    Concat(scope.shape->owner, " has no field `", name, "`"),
                     DidYouMean(name, candidates));
 }
 
@@ -212,14 +211,14 @@ void Checker::CheckMember(const Expr& expr, Scope& scope) {
     return CheckExpr(base, scope);
   }
   const Shape& shape = *scope.shape;
-  if (!shape.known || shape.set.contains(absl::StrCat(base.text, ".", expr.text)) ||
-      shape.set.contains(absl::StrCat(base.text, "_", expr.text))) {
+  if (!shape.known || shape.set.contains(Concat(base.text, ".", expr.text)) ||
+      shape.set.contains(Concat(base.text, "_", expr.text))) {
     return;
   }
   if (base.text != scope.alias && base.text != scope.type) return CheckName(base, scope);
   if (shape.set.contains(expr.text) || expr.text == "timestamp") return;
   diagnostics_.Warn(expr.main_span, "W100",
-                    absl::StrCat(shape.owner, " has no field `", expr.text, "`"),
+                    Concat(shape.owner, " has no field `", expr.text, "`"),
                     DidYouMean(expr.text, shape.names));
 }
 
@@ -234,25 +233,25 @@ void Checker::CheckCall(const Expr& expr, Scope& scope) {
     std::sort(names.begin(), names.end());
     std::string hint = IsAggregateName(expr.text) ? "it is an aggregate: use it in `.aggregate(…)`"
                                                   : DidYouMean(expr.text, names);
-    diagnostics_.Error(expr.main_span, "E050", absl::StrCat("there is no function `", expr.text, "`"),
+    diagnostics_.Error(expr.main_span, "E050", Concat("there is no function `", expr.text, "`"),
                        std::move(hint));
     return;
   }
   for (const std::string& label : expr.labels) {
     if (label.empty()) continue;
     diagnostics_.Error(expr.main_span, "E105",
-                       absl::StrCat("`", expr.text, "` takes no named arguments"));
+                       Concat("`", expr.text, "` takes no named arguments"));
     return;
   }
   const int count = static_cast<int>(expr.children.size());
   if (count >= info->min_arguments && (info->max_arguments < 0 || count <= info->max_arguments)) {
     return;
   }
-  std::string wanted = absl::StrCat(info->min_arguments);
-  if (info->max_arguments < 0) absl::StrAppend(&wanted, " or more");
-  if (info->max_arguments > info->min_arguments) absl::StrAppend(&wanted, " to ", info->max_arguments);
+  std::string wanted = Concat(info->min_arguments);
+  if (info->max_arguments < 0) ConcatTo(&wanted, " or more");
+  if (info->max_arguments > info->min_arguments) ConcatTo(&wanted, " to ", info->max_arguments);
   diagnostics_.Warn(expr.main_span, "W051",
-                    absl::StrCat("`", expr.text, "` has ", count, " arguments and takes ", wanted,
+                    Concat("`", expr.text, "` has ", count, " arguments and takes ", wanted,
                                  ", so it never has a value"));
 }
 
@@ -267,7 +266,7 @@ CheckedProgram ParseAndCheck(std::string_view source) {
   if (source.size() > kMaxSourceBytes) {
     Diagnostic diagnostic;
     diagnostic.code = "E102";
-    diagnostic.message = absl::StrCat("the program is larger than ", kMaxSourceBytes, " bytes");
+    diagnostic.message = Concat("the program is larger than ", kMaxSourceBytes, " bytes");
     checked.result.diagnostics.push_back(std::move(diagnostic));
     return checked;
   }

@@ -1,9 +1,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-
 #include "engine/lang/checker.h"
+#include "engine/lang/concat.h"
 
 namespace varpulis::engine {
 
@@ -48,11 +47,11 @@ void Checker::ReportCycle(size_t start) {
   size_t at = start;
   do {
     at = stream_index_.at(streams_[at]->source.type.text);
-    if (++shown <= kShown) absl::StrAppend(&ring, " ← ", streams_[at]->name.text);
+    if (++shown <= kShown) ConcatTo(&ring, " ← ", streams_[at]->name.text);
   } while (at != start);
-  if (shown > kShown) absl::StrAppend(&ring, " ← …");
+  if (shown > kShown) ConcatTo(&ring, " ← …");
   diagnostics_.Error(streams_[start]->source.type.span, "E103",
-                     absl::StrCat("stream `", streams_[start]->name.text, "` feeds itself: ", ring),
+                     Concat("stream `", streams_[start]->name.text, "` feeds itself: ", ring),
                      streams_[start]->source.type.text == streams_[start]->name.text
                          ? "give the stream another name than its event type"
                          : "");
@@ -75,7 +74,7 @@ void Checker::CheckStreams(CheckResult& result) {
     if (events_.contains(type.text) || diagnostics_.enough_warnings()) continue;
     const std::string nearest = DidYouMean(type.text, names);
     diagnostics_.Warn(type.span, "W030",
-                      absl::StrCat("there is no event or stream `", type.text, "`"),
+                      Concat("there is no event or stream `", type.text, "`"),
                       nearest.empty() ? "it is taken for an event type from outside" : nearest);
   }
   for (size_t index : StreamOrder()) CheckStream(index);
@@ -123,19 +122,19 @@ void Checker::CheckOp(const StreamDecl& stream, const StreamOp& op, Scope& scope
   }
   Shape next;
   next.known = true;
-  next.owner = absl::StrCat("stream `", stream.name.text, "` at this point");
+  next.owner = Concat("stream `", stream.name.text, "` at this point");
   for (const NamedExpr& named : op.named) {
     CheckExpr(*named.expr, scope);
     if (next.set.contains(named.label.text)) {
       diagnostics_.Warn(named.label.span, "W101",
-                        absl::StrCat("field `", named.label.text, "` is given twice"),
+                        Concat("field `", named.label.text, "` is given twice"),
                         "the last one counts");
     }
     next.Add(named.label.text);
   }
   if (op.emit_as.has_value() && !events_.contains(op.emit_as->text)) {
     diagnostics_.Warn(op.emit_as->span, "W031",
-                      absl::StrCat("event type `", op.emit_as->text, "` is not declared"));
+                      Concat("event type `", op.emit_as->text, "` is not declared"));
   }
   if (op.kind == OpKind::kEmit) {
     scope.alias = {};
@@ -150,7 +149,7 @@ void Checker::CheckCondition(const StreamOp& op, Scope& scope) {
   const bool literal = expr.kind == ExprKind::kLiteral && expr.literal.kind != LiteralKind::kBool;
   if (literal || expr.kind == ExprKind::kList || expr.kind == ExprKind::kMap) {
     diagnostics_.Error(expr.span, "E060",
-                       absl::StrCat("`.", op.name.text, "` needs a condition, not a value"),
+                       Concat("`.", op.name.text, "` needs a condition, not a value"),
                        "use a comparison, such as x > 1");
     return;
   }
@@ -171,7 +170,7 @@ void Checker::CheckCondition(const StreamOp& op, Scope& scope) {
   }
   if (arithmetic) {
     diagnostics_.Warn(expr.main_span, "W060",
-                      absl::StrCat("`.", op.name.text, "` of a number never passes"),
+                      Concat("`.", op.name.text, "` of a number never passes"),
                       "use a comparison, such as x + y > 1");
   }
 }

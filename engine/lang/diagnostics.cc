@@ -4,7 +4,8 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
+
+#include "engine/lang/concat.h"
 
 namespace varpulis::engine {
 namespace {
@@ -100,8 +101,8 @@ std::vector<Diagnostic> DiagnosticList::Take() {
 std::string FormatDiagnostic(const Diagnostic& diagnostic, std::string_view source,
                              std::string_view file_name) {
   std::string out;
-  if (!file_name.empty()) absl::StrAppend(&out, file_name, ":");
-  absl::StrAppend(&out, diagnostic.line, ":", diagnostic.column, ": ",
+  if (!file_name.empty()) ConcatTo(&out, file_name, ":");
+  ConcatTo(&out, diagnostic.line, ":", diagnostic.column, ": ",
                   diagnostic.severity == Severity::kError ? "error" : "warning", ": [",
                   diagnostic.code, "] ", diagnostic.message, "\n");
   // A line too long for a screen is cut around the place; the caret stays below its token.
@@ -119,7 +120,7 @@ std::string FormatDiagnostic(const Diagnostic& diagnostic, std::string_view sour
   size_t to = std::min(line.size(), from + kShown);
   while (to < line.size() && IsContinuationByte(line[to])) ++to;
   const std::string_view shown = line.substr(from, to - from);
-  absl::StrAppend(&out, "  ", shown, "\n  ");
+  ConcatTo(&out, "  ", shown, "\n  ");
   for (char c : line.substr(from, start - from)) {
     if (c == '\t') {
       out += '\t';
@@ -131,7 +132,7 @@ std::string FormatDiagnostic(const Diagnostic& diagnostic, std::string_view sour
   const int width = diagnostic.end_column - diagnostic.column;
   out.append(std::clamp<size_t>(static_cast<size_t>(std::max(1, width)), 1, room), '^');
   out += '\n';
-  if (!diagnostic.hint.empty()) absl::StrAppend(&out, "  hint: ", diagnostic.hint, "\n");
+  if (!diagnostic.hint.empty()) ConcatTo(&out, "  hint: ", diagnostic.hint, "\n");
   return out;
 }
 
@@ -157,7 +158,7 @@ std::string NearestName(std::string_view name, const std::vector<std::string>& c
 
 std::string DidYouMean(std::string_view name, const std::vector<std::string>& candidates) {
   const std::string nearest = NearestName(name, candidates);
-  return nearest.empty() ? "" : absl::StrCat("did you mean `", nearest, "`?");
+  return nearest.empty() ? "" : Concat("did you mean `", nearest, "`?");
 }
 
 }  // namespace varpulis::engine

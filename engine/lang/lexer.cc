@@ -6,8 +6,9 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
-#include "absl/strings/str_cat.h"
 #include "absl/time/civil_time.h"
+
+#include "engine/lang/concat.h"
 
 namespace varpulis::engine {
 namespace {
@@ -187,7 +188,7 @@ class Lexer {
       Add(TokenKind::kDuration, word_end - at_).integer = nanoseconds;
       return;
     }
-    Fail(word_end - at_, absl::StrCat("`", source_.substr(at_, word_end - at_), "` is not a number"),
+    Fail(word_end - at_, Concat("`", source_.substr(at_, word_end - at_), "` is not a number"),
          "a duration is a whole number and one of ns us ms s m h d, such as 90s");
   }
 
@@ -294,7 +295,7 @@ class Lexer {
       if (symbol == "(" || symbol == "[" || symbol == "{") {
         if (++depth_ > kMaxBracketDepth) {
           diagnostics_.Error({at_, at_ + 1}, "E102",
-                             absl::StrCat("brackets are nested more than ", kMaxBracketDepth,
+                             Concat("brackets are nested more than ", kMaxBracketDepth,
                                           " deep"));
           return false;
         }
@@ -323,7 +324,7 @@ class Lexer {
     const unsigned char byte = static_cast<unsigned char>(source_[at_]);
     Fail(length, byte < 0x20 || byte == 0x7F || byte >= 0x80
                      ? "unexpected character"
-                     : absl::StrCat("unexpected character `", source_.substr(at_, length), "`"));
+                     : Concat("unexpected character `", source_.substr(at_, length), "`"));
     return true;
   }
 

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
+#include "engine/lang/concat.h"
 
 namespace varpulis::engine {
 namespace {
@@ -39,7 +39,7 @@ std::string SyntaxHint(std::string_view word) {
       {"&&", "and"},      {"||", "or"},          {"!", "not"},
   };
   for (const Remark& remark : kRemarks) {
-    if (remark.word == word) return absl::StrCat("write `", remark.use, "`");
+    if (remark.word == word) return Concat("write `", remark.use, "`");
   }
   return "";
 }
@@ -87,8 +87,8 @@ bool Parser::Unexpected(std::string_view expected) {
   if (hint.empty() && at_ > 0) hint = SyntaxHint(tokens_[at_ - 1].text);
   diagnostics_.Error(token.span, "E100",
                      token.kind == TokenKind::kEnd
-                         ? absl::StrCat("the program ends where ", expected, " is expected")
-                         : absl::StrCat("`", token.text.substr(0, 40), "` where ", expected,
+                         ? Concat("the program ends where ", expected, " is expected")
+                         : Concat("`", token.text.substr(0, 40), "` where ", expected,
                                         " is expected"),
                      std::move(hint));
   return false;
@@ -96,7 +96,7 @@ bool Parser::Unexpected(std::string_view expected) {
 
 bool Parser::Expect(std::string_view symbol, std::string_view where) {
   if (Accept(symbol)) return true;
-  return Unexpected(absl::StrCat("`", symbol, "` ", where));
+  return Unexpected(Concat("`", symbol, "` ", where));
 }
 
 bool Parser::TakeName(std::string_view what, Name* name) {
@@ -132,7 +132,7 @@ bool Parser::ParseUnsupported(Program& program) {
                       (token.Is("config") && next.IsSymbol(":"));
     if (!fits) continue;
     diagnostics_.Error(token.span, "E110",
-                       absl::StrCat(statement.what, " not supported by this build yet"));
+                       Concat(statement.what, " not supported by this build yet"));
     UnsupportedDecl decl;
     decl.keyword = std::string(token.text);
     Take();
@@ -145,7 +145,7 @@ bool Parser::ParseUnsupported(Program& program) {
   for (std::string_view word : {"if", "while", "emit", "return", "break", "continue"}) {
     if (token.Is(word) && !next.IsSymbol(".") && token.kind == TokenKind::kName) {
       diagnostics_.Error(token.span, "E104",
-                         absl::StrCat("`", word, "` has no effect outside a function"));
+                         Concat("`", word, "` has no effect outside a function"));
       return false;
     }
   }
@@ -232,7 +232,7 @@ bool Parser::ParseType(std::string* type, bool* optional) {
     Name name;
     if (!TakeName("a type", &name)) return false;
     if (!hint.empty() && hint != "write `event`" && hint != "write `fn`") {
-      diagnostics_.Error(name.span, "E100", absl::StrCat("`", name.text, "` is not a type"), hint);
+      diagnostics_.Error(name.span, "E100", Concat("`", name.text, "` is not a type"), hint);
       return false;
     }
     if (name.text == "Stream" && Accept("<") &&

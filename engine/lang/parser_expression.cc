@@ -1,7 +1,6 @@
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-
+#include "engine/lang/concat.h"
 #include "engine/lang/parser.h"
 
 namespace varpulis::engine {
@@ -218,9 +217,9 @@ ExprPtr Parser::ParsePostfix() {
         if (token.starts_line) return expr;
         Take();
         diagnostics_.Error(Peek().span, "E100",
-                           absl::StrCat("values have no methods, so `.", Peek().text,
+                           Concat("values have no methods, so `.", Peek().text,
                                         "(` cannot stand here"),
-                           absl::StrCat("write ", Peek().text, "(value, …)"));
+                           Concat("write ", Peek().text, "(value, …)"));
         return nullptr;
       }
       const bool null_safe = token.IsSymbol("?.");
@@ -360,7 +359,7 @@ ExprPtr Parser::ParseIf() {
     if (part == nullptr) return nullptr;
     expr->children.push_back(std::move(part));
     if (!next.empty() && !Accept(next)) {
-      Unexpected(absl::StrCat("`", next, "` of `if … then … else …`"));
+      Unexpected(Concat("`", next, "` of `if … then … else …`"));
       return nullptr;
     }
   }

@@ -1,7 +1,6 @@
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-
+#include "engine/lang/concat.h"
 #include "engine/lang/parser.h"
 
 namespace varpulis::engine {
@@ -72,7 +71,7 @@ bool Parser::ParseSource(StreamDecl& stream) {
   for (std::string_view word : {"merge", "join", "sequence", "timer"}) {
     if (!token.Is(word) || !Peek(1).IsSymbol("(")) continue;
     diagnostics_.Error(token.span, "E110",
-                       absl::StrCat("`", word, "(…)` is not supported by this build yet"));
+                       Concat("`", word, "(…)` is not supported by this build yet"));
     stream.source.type = {"", token.span};
     Take();
     SkipBrackets();
@@ -131,22 +130,22 @@ bool Parser::ParseOp(StreamDecl& stream) {
     stream.ops.push_back(std::move(op));
     return true;
   }
-  const std::string text = absl::StrCat("`.", op.name.text, "`");
+  const std::string text = Concat("`.", op.name.text, "`");
   bool reported = false;
   for (std::string_view later : kLater) {
     if (later != op.name.text) continue;
     diagnostics_.Error(op.name.span, "E110",
-                       absl::StrCat(text, " is not supported by this build yet"));
+                       Concat(text, " is not supported by this build yet"));
     reported = true;
   }
   for (const RefusedOp& refused : kRefused) {
     if (reported || refused.name != op.name.text) continue;
-    diagnostics_.Error(op.name.span, "E090", absl::StrCat(text, " is not implemented"),
+    diagnostics_.Error(op.name.span, "E090", Concat(text, " is not implemented"),
                        std::string(refused.hint));
     reported = true;
   }
   if (!reported) {
-    diagnostics_.Error(op.name.span, "E100", absl::StrCat("there is no operator ", text),
+    diagnostics_.Error(op.name.span, "E100", Concat("there is no operator ", text),
                        DidYouMean(op.name.text, OpNames()));
   }
   SkipUnsupportedOp();
@@ -156,7 +155,7 @@ bool Parser::ParseOp(StreamDecl& stream) {
 
 bool Parser::ParseOpArguments(StreamOp& op) {
   if (op.kind == OpKind::kEmit) return ParseEmit(op);
-  if (!Expect("(", absl::StrCat("after `.", op.name.text, "`"))) return false;
+  if (!Expect("(", Concat("after `.", op.name.text, "`"))) return false;
   switch (op.kind) {
     case OpKind::kSelect:
       if (!ParseNamedList(op, /*allow_bare=*/true)) return false;
@@ -185,7 +184,7 @@ bool Parser::ParseOpArguments(StreamOp& op) {
     case OpKind::kUnsupported:
       break;
   }
-  return Expect(")", absl::StrCat("after the argument of `.", op.name.text, "`"));
+  return Expect(")", Concat("after the argument of `.", op.name.text, "`"));
 }
 
 bool Parser::ParseEmit(StreamOp& op) {
