@@ -23,11 +23,10 @@ struct CallOptions {
 
 // ---- client side
 
-// Untyped core: fills `reply` on success. Callback as for Bus::Request; service errors arrive as Status
-// with code, message and details of the ErrorReply.
+// Untyped core: fills `reply` on success. Callback as for Bus::Request; service errors arrive as
+// Status with code, message and details of the ErrorReply.
 void CallRaw(Bus& bus, const std::string& subject, const google::protobuf::Message& request,
-             const CallOptions& options,
-             std::unique_ptr<google::protobuf::Message> reply_prototype,
+             const CallOptions& options, std::unique_ptr<google::protobuf::Message> reply_prototype,
              std::function<void(absl::StatusOr<std::unique_ptr<google::protobuf::Message>>)> done);
 
 template <typename Reply>
@@ -64,7 +63,8 @@ struct RequestContext {
 };
 
 // The untyped way to answer exactly once. Move-only; thread-safe to move between threads. Destroyed
-// without an answer it answers INTERNAL, so that no caller waits for a lost request.
+// without an answer it answers INTERNAL, so that no caller waits for a lost request. May outlive
+// its Service, but not the Bus.
 class RawReplier {
  public:
   struct State;
@@ -73,7 +73,8 @@ class RawReplier {
   RawReplier& operator=(RawReplier&&) noexcept;
   ~RawReplier();
 
-  void Reply(const google::protobuf::Message& reply);  // protobuf, or JSON when the request was JSON
+  void Reply(
+      const google::protobuf::Message& reply);  // protobuf, or JSON when the request was JSON
   void Fail(const absl::Status& status);
 
  private:
@@ -87,7 +88,10 @@ class Replier {
   void Reply(const ReplyMessage& reply) { raw_.Reply(reply); }
   void Fail(const absl::Status& status) { raw_.Fail(status); }
   void Answer(const absl::StatusOr<ReplyMessage>& result) {
-    if (result.ok()) Reply(*result); else Fail(result.status());
+    if (result.ok())
+      Reply(*result);
+    else
+      Fail(result.status());
   }
 
  private:
@@ -95,24 +99,25 @@ class Replier {
 };
 
 struct ServiceOptions {
-  std::string name;            // [A-Za-z0-9_-]+, e.g. "varpulis-coordinator"
-  std::string id;              // unique; empty: a UUID
-  std::string version;         // SemVer
+  std::string name;     // [A-Za-z0-9_-]+, e.g. "varpulis-coordinator"
+  std::string id;       // unique; empty: a UUID
+  std::string version;  // SemVer
   std::string description;
-  Headers metadata;            // shown by INFO
+  Headers metadata;  // shown by INFO
 };
 
 // A set of served subjects, discoverable with the NATS services protocol (ADR-32): answers
 // $SRV.{PING,INFO,STATS}[.name[.id]] and counts requests, errors and processing time per endpoint.
-// Serve and Listen are called from one thread before or after Start; handlers run on transport threads,
-// hop to a strand and return. Destroying it stops all handlers.
+// Serve and Listen are called from one thread before or after Start; handlers run on transport
+// threads, hop to a strand and return. Destroying it stops all handlers.
 //
-// Bodies are protobuf, or JSON when Content-Type says so or the body begins with '{'; an undecodable
-// body is answered with invalid_request and never reaches the handler. Chunked requests arrive whole.
+// Bodies are protobuf, or JSON when Content-Type says so or the body begins with '{'; an
+// undecodable body is answered with invalid_request and never reaches the handler. Chunked requests
+// arrive whole.
 class Service {
  public:
-  using RawHandler = std::function<void(RequestContext, std::unique_ptr<google::protobuf::Message>,
-                                        RawReplier)>;
+  using RawHandler =
+      std::function<void(RequestContext, std::unique_ptr<google::protobuf::Message>, RawReplier)>;
 
   static absl::StatusOr<std::unique_ptr<Service>> Start(Bus& bus, ServiceOptions options);
   ~Service();
