@@ -23,17 +23,26 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(Options option
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::vector<std::string> settings;
-  for (char** entry = environ; *entry != nullptr; ++entry) settings.emplace_back(*entry);
   for (const auto& [name, value] : child->options_.environment) {
     settings.push_back(absl::StrCat(name, "=", value));
   }
+  // After ours: getenv takes the first of two.
+  for (char** entry = environ; *entry != nullptr; ++entry) settings.emplace_back(*entry);
   std::vector<char*> envp;
   for (std::string& setting : settings) envp.push_back(setting.data());
   envp.push_back(nullptr);
 
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0)
+  int ends[2] = {-1, -1};
+  if (!child->options_.log_file.empty()) {
+    ends[1] =
+        open(child->options_.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (ends[1] < 0) {
+      return absl::InternalError(absl::StrCat(child->options_.log_file, ": ", strerror(errno)));
+    }
+  } else if (pipe2(ends, O_CLOEXEC) != 0) {
     return absl::InternalError(absl::StrCat("pipe: ", strerror(errno)));
+  }
+  const char* executable = child->options_.executable.c_str();
   const pid_t parent = getpid();
   const pid_t pid = fork();
   if (pid < 0) return absl::InternalError(absl::StrCat("fork: ", strerror(errno)));
@@ -46,11 +55,11 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(Options option
     sigprocmask(SIG_SETMASK, &none, nullptr);
     dup2(ends[1], STDOUT_FILENO);
     dup2(ends[1], STDERR_FILENO);
-    execve("/proc/self/exe", argv.data(), envp.data());
+    execve(executable, argv.data(), envp.data());
     _exit(127);
   }
   close(ends[1]);
-  fcntl(ends[0], F_SETFL, O_NONBLOCK);
+  if (ends[0] >= 0) fcntl(ends[0], F_SETFL, O_NONBLOCK);
   child->pid_ = pid;
   child->output_ = ends[0];
   return child;

@@ -13,14 +13,16 @@
 
 namespace varpulis::cli {
 
-// A child running this same executable, with its standard error and output read line by line.
+// A child process whose standard error and output are read line by line, or go to a file.
 // The child dies with the thread that started it (PR_SET_PDEATHSIG), so start it from the main
 // thread. Thread-compatible.
 class ChildProcess {
  public:
   struct Options {
-    std::string label;              // for messages
+    std::string label;  // for messages
+    std::string executable = "/proc/self/exe";
     std::vector<std::string> args;  // after the executable
+    std::string log_file;           // appended to instead of being read; empty: ReadLines
     std::vector<std::pair<std::string, std::string>>
         environment;  // added: secrets stay off the command line
   };
