@@ -1,0 +1,71 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <variant>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "base/ids.h"
+#include "coordinator/cluster_state.h"
+#include "proto/cluster.pb.h"
+
+namespace varpulis::coordinator {
+
+// All that can happen to a cluster. Requests have passed validation.h.
+
+struct RegisterWorker {
+  varpulis::v1::RegisterWorkerRequest request;
+  ReplyToken reply = kNobody;
+};
+// What the process that holds the id said when it was asked whether it still lives.
+struct IncumbentChecked {
+  RegisterWorker registration;
+  std::optional<std::string> answered_by;  // an incarnation; none: nobody answered
+};
+struct ReceiveHeartbeat {
+  varpulis::v1::Heartbeat heartbeat;
+  absl::Time received;  // stamped on arrival, not when its turn comes
+  ReplyToken reply = kNobody;
+};
+struct DeleteWorker {
+  WorkerId worker;
+  ReplyToken reply = kNobody;
+};
+struct DeployGroup {
+  varpulis::v1::DeployGroupRequest request;
+  GroupId new_id;  // of the group, if one is made
+  std::string request_id;
+  ReplyToken reply = kNobody;
+};
+struct DeleteGroup {
+  GroupId group;
+  ReplyToken reply = kNobody;
+};
+struct DeployAnswered {
+  PlacementKey placement;
+  WorkerId worker;
+  uint64_t epoch = 0;
+  absl::StatusOr<PipelineId> result;
+};
+struct UndeployAnswered {
+  CopyKey copy;
+  uint64_t epoch = 0;
+  absl::Status result;
+};
+struct PingAnswered {
+  varpulis::v1::PingResponse answer;
+};
+// Several times a second: sweeps and retries are due by `now`.
+struct Tick {};
+// The broker was away and is back: nobody's silence in between means anything.
+struct ConnectionRestored {};
+
+using Command =
+    std::variant<RegisterWorker, IncumbentChecked, ReceiveHeartbeat, DeleteWorker, DeployGroup,
+                 DeleteGroup, DeployAnswered, UndeployAnswered, PingAnswered, Tick,
+                 ConnectionRestored>;
+
+}  // namespace varpulis::coordinator

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "coordinator/cluster_state.h"
+#include "coordinator/step.h"
+#include "proto/cluster.pb.h"
+
+namespace varpulis::coordinator {
+
+// Moves what runs towards what is desired. Level-triggered: it acts on the difference, so losing any
+// message costs time and nothing else. It removes a copy only if its group has a tombstone or its
+// epoch was replaced; copies it cannot explain are reported and left alone.
+
+enum class Occasion { kRegistration, kNewProcess, kHeartbeat };
+
+// The full list of what `worker` runs, as it says itself.
+void ApplyReport(Step& step, Worker& worker, const std::vector<varpulis::v1::RunningPipeline>& running,
+                 Occasion occasion);
+
+// Starts what is due: deploys of failed or unfinished placements, removals not yet confirmed.
+void RunDue(Step& step);
+
+// Retries of this worker's placements and removals are due now: it is back.
+void RetryNow(Step& step, const WorkerId& worker);
+
+// Sends the deploy of the placement's present epoch.
+void StartDeploy(Step& step, Group& group, const PlacementKey& key, Placement& placement);
+
+// Sends (or repeats) the order to remove a copy.
+void StartRemoval(Step& step, const CopyKey& copy, Removal& removal);
+
+// Where a placement should go whose worker is gone. Today: nowhere, it waits for its worker.
+// Failover will answer here.
+std::optional<WorkerId> FailoverTarget(const ClusterState& state, const PlacementKey& key,
+                                       const Placement& placement);
+
+}  // namespace varpulis::coordinator

@@ -1,0 +1,41 @@
+#include "coordinator/state_machine.h"
+
+#include <variant>
+
+#include "coordinator/groups.h"
+#include "coordinator/health.h"
+#include "coordinator/registry.h"
+
+namespace varpulis::coordinator {
+namespace {
+
+template <typename... Fns>
+struct Overloaded : Fns... {
+  using Fns::operator()...;
+};
+template <typename... Fns>
+Overloaded(Fns...) -> Overloaded<Fns...>;
+
+}  // namespace
+
+Effects Apply(ClusterState& state, const Command& command, absl::Time now, const Policy& policy) {
+  Effects effects;
+  Step step{state, policy, now, effects};
+  std::visit(Overloaded{
+                 [&](const RegisterWorker& c) { Register(step, c); },
+                 [&](const IncumbentChecked& c) { FinishIncumbentCheck(step, c); },
+                 [&](const ReceiveHeartbeat& c) { Heartbeat(step, c); },
+                 [&](const DeleteWorker& c) { Deregister(step, c); },
+                 [&](const PingAnswered& c) { Pinged(step, c); },
+                 [&](const DeployGroup& c) { Deploy(step, c); },
+                 [&](const DeployAnswered& c) { FinishDeploy(step, c); },
+                 [&](const DeleteGroup& c) { Delete(step, c); },
+                 [&](const UndeployAnswered& c) { FinishUndeploy(step, c); },
+                 [&](const Tick&) { OnTick(step); },
+                 [&](const ConnectionRestored&) { OnConnectionRestored(step); },
+             },
+             command);
+  return effects;
+}
+
+}  // namespace varpulis::coordinator
