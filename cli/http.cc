@@ -11,7 +11,7 @@ namespace varpulis::cli {
 
 absl::StatusOr<rest::ApiKeys> ApiKeysFromFlags() {
   if (!FLAGS_api_keys.empty()) return rest::ApiKeys::FromFile(FLAGS_api_keys);
-  return rest::ApiKeys::Single(FLAGS_api_key);
+  return rest::ApiKeys(FLAGS_api_key);
 }
 
 rest::HttpOptions HttpOptionsFromFlags() {
@@ -26,7 +26,7 @@ absl::StatusOr<std::unique_ptr<rest::HttpServer>> StartShim(transport::NatsConne
                                                             const transport::Subjects& subjects,
                                                             const rest::ApiKeys& keys) {
   rest::CoordinatorShimOptions shim;
-  shim.advertised_is_explicit = !FLAGS_nats_advertise.empty();
+  if (!FLAGS_nats_advertise.empty()) shim.advertised_urls = AdvertisedUrls(connection);
   return rest::HttpServer::Start(HttpOptionsFromFlags(),
                                  rest::CoordinatorRoutes(connection, subjects, keys, shim));
 }

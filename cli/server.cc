@@ -2,7 +2,7 @@
 // is a member of a cluster as well.
 
 #include <algorithm>
-#include <cstdlib>
+#include <functional>
 #include <thread>
 
 #include "absl/random/random.h"
@@ -92,8 +92,12 @@ absl::Status Run() {
     ASSIGN_OR_RETURN(connection, JoinForEver("varpulis-worker-" + id, &prefix));
     options.subject_prefix = prefix;
   }
+  std::function<std::string()> broker_id;
+  if (connection != nullptr) broker_id = [&connection] { return connection->server_id(); };
   ASSIGN_OR_RETURN(const std::unique_ptr<worker::Worker> worker,
-                   worker::Worker::Start(options, {.cluster = connection.get(), .local = *local}));
+                   worker::Worker::Start(options, {.cluster = connection.get(),
+                                                   .local = *local,
+                                                   .broker_id = std::move(broker_id)}));
   LOG(INFO) << "worker " << id << " listening on " << options.address
             << (clustered ? ", broker " + connection->connected_url() : ", alone");
   absl::Status reason = WaitForShutdown();

@@ -4,7 +4,7 @@
 add_library(varpulis_options INTERFACE)
 target_include_directories(varpulis_options INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_options(varpulis_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-unused-parameter
+  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-unused-parameter -Wno-missing-field-initializers
   -ffp-contract=off)                       # results are the same on every build
 if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   target_compile_options(varpulis_options INTERFACE -Wthread-safety -Werror=thread-safety)
