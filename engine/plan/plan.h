@@ -83,7 +83,7 @@ struct PlanOp {
   int output_layout = -1;       // select, emit
   std::string output_type;      // emit: event type of the output record
   int64_t count = 0;            // limit
-  // Text of the source and the chain up to here. State moves to a new program where it is equal.
+  // Hash of the source and the chain up to here. State moves to a new program where it is equal.
   std::string fingerprint;
 };
 

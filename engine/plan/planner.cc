@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/lang/concat.h"
+#include "engine/plan/fingerprint.h"
 
 namespace varpulis::engine {
 namespace {
@@ -112,6 +113,7 @@ class Planner {
       ConcatTo(&fingerprint, "|", static_cast<int>(planned.kind), " ", planned.count, " ",
                planned.output_type);
       for (const PlanExpr& expr : planned.exprs) ConcatTo(&fingerprint, " ", Portable(expr, scope));
+      fingerprint = Fingerprint(fingerprint);  // chained, so that long chains stay linear
       planned.fingerprint = fingerprint;
       if (planned.output_layout >= 0) scope.layout = planned.output_layout;
       stream.ops.push_back(std::move(planned));

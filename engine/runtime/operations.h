@@ -1,0 +1,28 @@
+#pragma once
+
+#include "engine/lang/ast.h"
+#include "engine/runtime/arena.h"
+#include "engine/runtime/value.h"
+
+namespace varpulis::engine {
+
+// Results larger than these are ⊥, so that no expression can fill memory.
+inline constexpr size_t kMaxResultBytes = 16 << 20;
+inline constexpr size_t kMaxResultItems = 1'000'000;
+
+// The operators of vpl.md §2.2 on values. `and`, `or` and `??` here have both operands at hand; the
+// compiled form skips the right one when the left decides.
+Value ApplyBinary(BinaryOp op, const Value& a, const Value& b, Arena& arena);
+Value ApplyUnary(UnaryOp op, const Value& a);
+Value Power(const Value& a, const Value& b);
+
+Value IndexValue(const Value& target, const Value& index);
+// An absent bound is given as null pointer.
+Value SliceValue(const Value& target, const Value* from, const Value* to, Arena& arena);
+Value MakeIntRange(int64_t from, int64_t to, Arena& arena);  // end exclusive
+// `is name`.
+bool IsKind(const Value& value, std::string_view name);
+
+Value LiteralValue(const Literal& literal, Arena& arena);
+
+}  // namespace varpulis::engine
