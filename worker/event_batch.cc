@@ -1,0 +1,108 @@
+#include "worker/event_batch.h"
+
+#include <charconv>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+#include "base/partition_hash.h"
+#include "base/status_macros.h"
+#include "transport/error_reply.h"
+#include "transport/json_codec.h"
+
+namespace varpulis::worker {
+namespace {
+
+using varpulis::v1::Event;
+using varpulis::v1::EventBatch;
+using varpulis::v1::Value;
+
+absl::StatusOr<EventBatch> DecodeJson(absl::string_view payload) {
+  EventBatch batch;
+  Event event;
+  // The key decides which of the two a publisher meant, so that the error is about that one.
+  absl::Status as_event = transport::FromJson(payload, &event);
+  if (as_event.ok()) {
+    *batch.add_events() = std::move(event);
+    return batch;
+  }
+  const absl::Status as_batch = transport::FromJson(payload, &batch);
+  if (as_batch.ok()) return batch;
+  return absl::StrContains(payload, "\"events\"") ? as_batch : as_event;
+}
+
+std::string FloatText(double number) {
+  if (number == 0) return "0";  // -0.0 too
+  char text[512];               // the largest double has 309 digits
+  const bool integral = std::isfinite(number) && number == std::trunc(number);
+  const auto end = integral
+                       ? std::to_chars(text, text + sizeof(text), number, std::chars_format::fixed)
+                       : std::to_chars(text, text + sizeof(text), number);
+  return std::string(text, end.ptr);
+}
+
+std::string CanonicalText(const Value& value) {
+  switch (value.kind_case()) {
+    case Value::kStringValue:
+      return value.string_value();
+    case Value::kIntValue:
+      return absl::StrCat(value.int_value());
+    case Value::kFloatValue:
+      return FloatText(value.float_value());
+    case Value::kBoolValue:
+      return value.bool_value() ? "true" : "false";
+    case Value::kTimestampNs:
+      return absl::StrCat(value.timestamp_ns());
+    case Value::kDurationNs:
+      return absl::StrCat(value.duration_ns());
+    default:  // null; lists and maps are no keys
+      return "";
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<EventBatch> DecodeEventBatch(absl::string_view payload, bool is_json) {
+  EventBatch batch;
+  if (is_json || absl::StartsWith(payload, "{")) {
+    ASSIGN_OR_RETURN(batch, DecodeJson(payload));
+  } else if (!batch.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    return transport::MakeError("invalid_request", "payload is neither an EventBatch nor JSON");
+  }
+  for (const Event& event : batch.events()) {
+    if (event.event_type().empty()) {
+      return transport::MakeError("invalid_request", "event without event_type");
+    }
+  }
+  return batch;
+}
+
+void StampMissing(int64_t now_ns, EventBatch* batch) {
+  for (Event& event : *batch->mutable_events()) {
+    if (!event.has_timestamp_ns()) event.set_timestamp_ns(now_ns);
+  }
+}
+
+std::string CanonicalKeyText(const Event& event, absl::string_view field) {
+  for (const varpulis::v1::Field& candidate : event.fields()) {
+    if (candidate.name() == field) return CanonicalText(candidate.value());
+  }
+  return "";
+}
+
+void KeepOwnShare(const Placement& placement, EventBatch* batch) {
+  if (!placement.replicated() || !placement.partition_key.has_value()) return;
+  auto* events = batch->mutable_events();
+  int kept = 0;
+  for (int i = 0; i < events->size(); ++i) {
+    const std::string key = CanonicalKeyText(events->Get(i), *placement.partition_key);
+    if (PartitionOf(key, placement.replicas) != placement.replica) continue;
+    if (kept != i) events->SwapElements(kept, i);
+    ++kept;
+  }
+  events->DeleteSubrange(kept, events->size() - kept);
+}
+
+}  // namespace varpulis::worker

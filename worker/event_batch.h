@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+#include "proto/event.pb.h"
+#include "worker/placement.h"
+
+namespace varpulis::worker {
+
+// Pipelines that an event may pass before it is dropped: loops of routes end here.
+inline constexpr uint32_t kMaxHops = 16;
+
+// What a publisher sent: an EventBatch; or JSON, when said so or when it begins with '{': one
+// event, or
+// {"events": […]}. INVALID_ARGUMENT when it is neither, or an event has no type.
+absl::StatusOr<varpulis::v1::EventBatch> DecodeEventBatch(absl::string_view payload, bool is_json);
+
+// Gives events without a timestamp this one: the entry to the system.
+void StampMissing(int64_t now_ns, varpulis::v1::EventBatch* batch);
+
+// The canonical text of a partition key's value (cluster-api.md §3.7): "42" for 42 and for 42.0.
+std::string CanonicalKeyText(const varpulis::v1::Event& event, absl::string_view field);
+
+// Removes the events that belong to other replicas of a keyed pipeline.
+void KeepOwnShare(const Placement& placement, varpulis::v1::EventBatch* batch);
+
+}  // namespace varpulis::worker

@@ -1,0 +1,273 @@
+#include "worker/pipeline_runner.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+
+#include "transport/error_reply.h"
+
+namespace varpulis::worker {
+namespace {
+
+using varpulis::v1::Event;
+using varpulis::v1::EventBatch;
+using varpulis::v1::WorkerInjectBatchResponse;
+using varpulis::v1::WorkerInjectResponse;
+
+constexpr size_t kMaxReturnedOutputs = 1000;
+// A batch that fans out this far is published in pieces, to bound memory.
+constexpr size_t kMaxPendingOutputs = 65'536;
+
+absl::Status Gone() {
+  return transport::MakeError("worker_unavailable", "pipeline is being removed");
+}
+
+}  // namespace
+
+PipelineRunner::PipelineRunner(Options options, EnginePtr engine,
+                               std::unique_ptr<OutputRouter> outputs, WorkerCounters& totals)
+    : options_(std::move(options)),
+      totals_(totals),
+      engine_(std::move(engine)),
+      outputs_(std::move(outputs)),
+      paused_(options_.paused),
+      strand_(options_.name) {}
+
+PipelineRunner::~PipelineRunner() {
+  Close([] {});
+  Join();
+}
+
+// ---------------------------------------------------------------- the queue
+
+bool PipelineRunner::HasRoom(uint64_t events) const {
+  return in_flight_ == 0 || in_flight_ + events <= options_.max_in_flight_events;
+}
+
+void PipelineRunner::Enqueue(Item item) {
+  in_flight_ += item.events;
+  max_in_flight_seen_ = std::max(max_in_flight_seen_, in_flight_);
+  queue_.push_back(std::move(item));
+  strand_.Post([this] { RunNext(); });
+}
+
+bool PipelineRunner::Push(EventBatch batch) {
+  const uint64_t events = batch.events_size();
+  MutexLock lock(mutex_);
+  while (!closed_ && !HasRoom(events)) room_.Wait(mutex_);
+  if (closed_) {
+    dropped_ += events;
+    return false;
+  }
+  // A shared_ptr because std::function wants a copyable task; the batch itself is not copied.
+  auto shared = std::make_shared<EventBatch>(std::move(batch));
+  Enqueue({.events = events,
+           .run = [this, shared] { ProcessBatch(*shared); },
+           .refuse = [this, events](const absl::Status&) { dropped_ += events; }});
+  return true;
+}
+
+absl::Status PipelineRunner::Admit(Item item) {
+  MutexLock lock(mutex_);
+  if (closed_) return Gone();
+  if (paused_) return transport::MakeError("worker_unavailable", "pipeline is paused");
+  if (!HasRoom(item.events)) {
+    return transport::MakeError("rate_limited", "the pipeline's input queue is full");
+  }
+  Enqueue(std::move(item));
+  return absl::OkStatus();
+}
+
+void PipelineRunner::Inject(Event event, std::string event_id, InjectDone done) {
+  auto shared = std::make_shared<Event>(std::move(event));
+  const absl::Status admitted = Admit({.events = 1,
+                                       .run = [this, shared, event_id = std::move(event_id),
+                                               done] { done(ProcessInject(*shared, event_id)); },
+                                       .refuse = done});
+  if (!admitted.ok()) done(admitted);
+}
+
+void PipelineRunner::InjectBatch(EventBatch batch, std::vector<uint32_t> index_of,
+                                 InjectBatchDone done) {
+  auto shared = std::make_shared<EventBatch>(std::move(batch));
+  const absl::Status admitted =
+      Admit({.events = static_cast<uint64_t>(shared->events_size()),
+             .run = [this, shared, index_of = std::move(index_of),
+                     done] { done(ProcessInjectBatch(*shared, index_of)); },
+             .refuse = done});
+  if (!admitted.ok()) done(admitted);
+}
+
+bool PipelineRunner::Post(std::function<void(EnginePtr&)> task) {
+  MutexLock lock(mutex_);
+  if (closed_) return false;
+  if (paused_) {
+    strand_.Post([this, task = std::move(task)] { task(engine_); });
+  } else {
+    Enqueue({.events = 0, .run = [this, task = std::move(task)] { task(engine_); }, .refuse = {}});
+  }
+  return true;
+}
+
+void PipelineRunner::RunNext() {
+  Item item;
+  {
+    MutexLock lock(mutex_);
+    if (paused_ || queue_.empty()) return;
+    item = std::move(queue_.front());
+    queue_.pop_front();
+  }
+  item.run();
+  MutexLock lock(mutex_);
+  in_flight_ -= item.events;
+  room_.NotifyAll();
+}
+
+void PipelineRunner::SetPaused(bool paused) {
+  MutexLock lock(mutex_);
+  if (paused_ == paused) return;
+  paused_ = paused;
+  if (paused) return;
+  // What came meanwhile has had its turn and was held.
+  for (size_t i = 0; i < queue_.size(); ++i) strand_.Post([this] { RunNext(); });
+}
+
+bool PipelineRunner::paused() const {
+  MutexLock lock(mutex_);
+  return paused_;
+}
+
+void PipelineRunner::Close(std::function<void()> drained) {
+  bool refuse_held = false;
+  {
+    MutexLock lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
+    refuse_held = paused_;
+    room_.NotifyAll();
+  }
+  if (refuse_held) Abandon();
+  strand_.Post(std::move(drained));
+}
+
+void PipelineRunner::Abandon() {
+  std::deque<Item> refused;
+  {
+    MutexLock lock(mutex_);
+    refused.swap(queue_);
+    for (const Item& item : refused) in_flight_ -= item.events;
+    room_.NotifyAll();
+  }
+  for (const Item& item : refused) {
+    if (item.refuse) item.refuse(Gone());
+  }
+}
+
+void PipelineRunner::Join() { strand_.Stop(); }
+
+// ---------------------------------------------------------------- on the strand
+
+absl::Status PipelineRunner::Process(const Event& event) {
+  const size_t before = pending_outputs_.size();
+  absl::Status pushed = engine_->Push(event, &pending_outputs_);
+  if (!pushed.ok()) {
+    ++dropped_;
+    return pushed;
+  }
+  const uint64_t emitted = pending_outputs_.size() - before;
+  ++events_in_;
+  ++totals_.events_in;
+  events_out_ += emitted;
+  totals_.events_out += emitted;
+  return absl::OkStatus();
+}
+
+void PipelineRunner::Publish(uint32_t hops) {
+  if (pending_outputs_.empty()) return;
+  dropped_ += outputs_->Publish(&pending_outputs_, hops);
+  pending_outputs_.clear();
+}
+
+void PipelineRunner::ProcessBatch(EventBatch& batch) {
+  for (const Event& event : batch.events()) {
+    if (const absl::Status pushed = Process(event); !pushed.ok()) {
+      LOG_EVERY_N(WARNING, 1000) << options_.name << " refused an event: " << pushed;
+    }
+    if (pending_outputs_.size() >= kMaxPendingOutputs) Publish(batch.hops() + 1);
+  }
+  Publish(batch.hops() + 1);
+}
+
+absl::StatusOr<WorkerInjectResponse> PipelineRunner::ProcessInject(const Event& event,
+                                                                   const std::string& event_id) {
+  if (!event_id.empty()) {
+    if (const WorkerInjectResponse* answer = answered_.Find(event_id)) return *answer;
+  }
+  if (const absl::Status pushed = Process(event); !pushed.ok()) {
+    return transport::MakeError("invalid_request", pushed.message());
+  }
+  WorkerInjectResponse response;
+  response.set_accepted(true);
+  const size_t returned = std::min(pending_outputs_.size(), kMaxReturnedOutputs);
+  for (size_t i = 0; i < returned; ++i) {
+    *response.add_output_events() = pending_outputs_[i].event;
+  }
+  if (returned < pending_outputs_.size()) {
+    response.set_output_count(pending_outputs_.size());
+    response.set_truncated(true);
+  }
+  Publish(1);
+  if (!event_id.empty()) answered_.Remember(event_id, response);
+  return response;
+}
+
+WorkerInjectBatchResponse PipelineRunner::ProcessInjectBatch(
+    EventBatch& batch, const std::vector<uint32_t>& index_of) {
+  const auto start = std::chrono::steady_clock::now();
+  WorkerInjectBatchResponse response;
+  uint64_t outputs = 0;
+  for (int i = 0; i < batch.events_size(); ++i) {
+    const size_t before = pending_outputs_.size();
+    if (const absl::Status pushed = Process(batch.events(i)); !pushed.ok()) {
+      auto* rejected = response.add_rejected();
+      rejected->set_index(index_of[i]);
+      rejected->set_code(transport::ErrorCode(pushed));
+      rejected->set_message(std::string(pushed.message()));
+      continue;
+    }
+    response.set_accepted(response.accepted() + 1);
+    outputs += pending_outputs_.size() - before;
+    for (size_t k = before; k < pending_outputs_.size(); ++k) {
+      if (static_cast<size_t>(response.output_events_size()) >= kMaxReturnedOutputs) break;
+      *response.add_output_events() = pending_outputs_[k].event;
+    }
+    if (pending_outputs_.size() >= kMaxPendingOutputs) Publish(1);
+  }
+  Publish(1);
+  response.set_output_count(outputs);
+  response.set_truncated(outputs > static_cast<uint64_t>(response.output_events_size()));
+  response.set_processing_time_us(std::chrono::duration_cast<std::chrono::microseconds>(
+                                      std::chrono::steady_clock::now() - start)
+                                      .count());
+  return response;
+}
+
+// ---------------------------------------------------------------- counters
+
+void PipelineRunner::SetCounters(uint64_t events_in, uint64_t events_out) {
+  events_in_ = events_in;
+  events_out_ = events_out;
+}
+
+PipelineRunner::Stats PipelineRunner::stats() const {
+  Stats stats{.events_in = events_in_, .events_out = events_out_, .events_dropped = dropped_};
+  MutexLock lock(mutex_);
+  stats.in_flight = in_flight_;
+  stats.max_in_flight_seen = max_in_flight_seen_;
+  return stats;
+}
+
+}  // namespace varpulis::worker

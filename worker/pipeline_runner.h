@@ -1,0 +1,137 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include "base/mutex.h"
+#include "base/strand.h"
+#include "engine/pipeline.h"
+#include "proto/cluster.pb.h"
+#include "proto/event.pb.h"
+#include "worker/inject_window.h"
+#include "worker/output_router.h"
+
+namespace varpulis::worker {
+
+// Sums over all pipelines that a worker ever ran. Thread-safe.
+struct WorkerCounters {
+  std::atomic<uint64_t> events_in{0};
+  std::atomic<uint64_t> events_out{0};
+};
+
+// One deployed pipeline on a thread of its own: input queue → engine → outputs → answer.
+//
+// All methods are thread-safe; the callbacks and tasks given to it run on its thread, in the order
+// in which they were accepted. The queue is bounded by the number of events in flight (queued or
+// being processed): Push waits for room, Inject is refused. One batch larger than the bound is
+// taken when nothing else is in flight. A paused pipeline accepts input up to the bound and holds
+// it.
+class PipelineRunner {
+ public:
+  struct Options {
+    std::string name;  // of the thread
+    uint64_t max_in_flight_events = 65'536;
+    bool paused = false;
+  };
+  struct Stats {
+    uint64_t events_in = 0;
+    uint64_t events_out = 0;
+    uint64_t events_dropped = 0;  // refused by the engine, unreadable, lost on output
+    uint64_t in_flight = 0;
+    uint64_t max_in_flight_seen = 0;
+  };
+  using EnginePtr = std::unique_ptr<engine::Pipeline>;
+  using InjectDone = std::function<void(absl::StatusOr<varpulis::v1::WorkerInjectResponse>)>;
+  using InjectBatchDone =
+      std::function<void(absl::StatusOr<varpulis::v1::WorkerInjectBatchResponse>)>;
+
+  // `totals` must outlive it.
+  PipelineRunner(Options options, EnginePtr engine, std::unique_ptr<OutputRouter> outputs,
+                 WorkerCounters& totals);
+  ~PipelineRunner();
+
+  // From the data plane: waits while full. False when closed; the batch is counted as dropped.
+  // REQUIRES: timestamps set.
+  bool Push(varpulis::v1::EventBatch batch);
+
+  // Synchronous input: `done` is called exactly once, with the outputs of this very event, or with
+  // rate_limited (full), worker_unavailable (closed, paused), invalid_request (refused by the
+  // engine). An `event_id` (may be empty) seen before is answered as it was then.
+  void Inject(varpulis::v1::Event event, std::string event_id, InjectDone done);
+  // `index_of[i]` is the caller's index of `batch.events(i)`, for `rejected`.
+  void InjectBatch(varpulis::v1::EventBatch batch, std::vector<uint32_t> index_of,
+                   InjectBatchDone done);
+
+  // Runs `task` between two inputs, after all that was accepted before (at once when paused). The
+  // task may replace the engine. False when closed: the task is dropped.
+  bool Post(std::function<void(EnginePtr&)> task);
+
+  void SetPaused(bool paused);
+  bool paused() const;
+  void CountDropped(uint64_t events) { dropped_ += events; }
+  // After a restore.
+  void SetCounters(uint64_t events_in, uint64_t events_out);
+  Stats stats() const;
+
+  // Takes no more input and lets go of waiting pushers. What was accepted is still processed (when
+  // paused: refused), then `drained` runs as the last task. Once only.
+  void Close(std::function<void()> drained);
+  // Refuses what is still queued. For a stop whose time is up.
+  void Abandon();
+  // Joins the thread after Close. Idempotent; not from the runner's thread.
+  void Join();
+
+ private:
+  struct Item {
+    uint64_t events = 0;
+    std::function<void()> run;
+    std::function<void(const absl::Status&)> refuse;  // may be empty
+  };
+
+  absl::Status Admit(Item item) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Enqueue(Item item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool HasRoom(uint64_t events) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RunNext();
+
+  // On the strand.
+  absl::Status Process(const varpulis::v1::Event& event);
+  void Publish(uint32_t hops);
+  void ProcessBatch(varpulis::v1::EventBatch& batch);
+  absl::StatusOr<varpulis::v1::WorkerInjectResponse> ProcessInject(const varpulis::v1::Event& event,
+                                                                   const std::string& event_id);
+  varpulis::v1::WorkerInjectBatchResponse ProcessInjectBatch(varpulis::v1::EventBatch& batch,
+                                                             const std::vector<uint32_t>& index_of);
+
+  const Options options_;
+  WorkerCounters& totals_;
+  std::atomic<uint64_t> events_in_{0};
+  std::atomic<uint64_t> events_out_{0};
+  std::atomic<uint64_t> dropped_{0};
+
+  // Touched on the strand only.
+  EnginePtr engine_;
+  std::unique_ptr<OutputRouter> outputs_;
+  std::vector<engine::EmittedEvent> pending_outputs_;
+  InjectWindow answered_;
+
+  mutable Mutex mutex_;
+  CondVar room_;
+  std::deque<Item> queue_ ABSL_GUARDED_BY(mutex_);
+  uint64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t max_in_flight_seen_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool paused_ ABSL_GUARDED_BY(mutex_);
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
+
+  Strand strand_;  // last: its thread uses all of the above
+};
+
+}  // namespace varpulis::worker

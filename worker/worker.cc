@@ -1,0 +1,269 @@
+#include "worker/worker.h"
+
+#include <algorithm>
+#include <atomic>
+#include <optional>
+#include <random>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "glog/logging.h"
+
+#include "base/ids.h"
+#include "base/status_macros.h"
+#include "base/strand.h"
+#include "proto/cluster.pb.h"
+#include "transport/error_reply.h"
+#include "transport/rpc.h"
+#include "transport/subjects.h"
+#include "worker/command_service.h"
+#include "worker/local_service.h"
+#include "worker/pipeline_host.h"
+#include "worker/session.h"
+
+namespace varpulis::worker {
+namespace {
+
+using varpulis::v1::DeleteWorkerResponse;
+using varpulis::v1::Heartbeat;
+using varpulis::v1::HeartbeatResponse;
+using varpulis::v1::RegisterWorkerRequest;
+using varpulis::v1::RegisterWorkerResponse;
+using varpulis::v1::WorkerRequest;
+
+constexpr absl::Duration kRegisterTimeout = absl::Seconds(5);
+constexpr absl::Duration kDeregisterTimeout = absl::Seconds(2);
+
+WorkerOptions Completed(WorkerOptions options) {
+  if (options.worker_id.empty()) options.worker_id = NewUuid();
+  if (options.version.empty()) options.version = "0.0.0";
+  options.cpu_cores = std::max(options.cpu_cores, 1u);
+  return options;
+}
+
+WorkerDeps Completed(WorkerDeps deps) {
+  if (!deps.wall_clock_ns) deps.wall_clock_ns = [] { return absl::GetCurrentTimeNanos(); };
+  if (!deps.random) {
+    deps.random = [engine = std::mt19937_64(std::random_device()())]() mutable {
+      return std::uniform_real_distribution<double>(0, 1)(engine);
+    };
+  }
+  return deps;
+}
+
+}  // namespace
+
+// The session's hands: sends what it wants sent and tells it what happened. The session lives on
+// `strand_`, which does nothing else, so that heartbeats never wait for events or deploys.
+class Worker::Shell {
+ public:
+  Shell(WorkerOptions options, WorkerDeps deps)
+      : options_(Completed(std::move(options))),
+        deps_(Completed(std::move(deps))),
+        subjects_(options_.subject_prefix),
+        host_({.subjects = subjects_,
+               .max_pipelines = options_.max_pipelines,
+               .max_in_flight_events = options_.max_in_flight_events,
+               .now = deps_.wall_clock_ns},
+              {.cluster = deps_.cluster, .local = deps_.local}),
+        session_({.heartbeat_interval = options_.heartbeat_interval}, deps_.random) {}
+
+  ~Shell() { Stop(absl::ZeroDuration()); }
+
+  absl::Status Start() {
+    RETURN_IF_ERROR(transport::ValidateWorkerId(options_.worker_id));
+    RETURN_IF_ERROR(transport::ValidateSubjectPrefix(options_.subject_prefix));
+    ASSIGN_OR_RETURN(local_,
+                     LocalService::Start({.version = options_.version,
+                                          .not_ready_reason = [this] { return NotReady(); }},
+                                         deps_.local, host_));
+    if (deps_.cluster == nullptr) return absl::OkStatus();
+    ASSIGN_OR_RETURN(commands_, CommandService::Start({.worker_id = options_.worker_id,
+                                                       .incarnation = incarnation_,
+                                                       .version = options_.version},
+                                                      *deps_.cluster, host_));
+    connection_ = deps_.cluster->AddConnectionListener([this](transport::ConnectionState state) {
+      const bool connected = state == transport::ConnectionState::kConnected;
+      strand_->Post([this, connected] {
+        Perform(connected ? session_.OnConnected() : session_.OnDisconnected());
+      });
+    });
+    strand_->Post([this] {
+      Perform(session_.OnStarted(deps_.cluster->state() == transport::ConnectionState::kConnected));
+    });
+    return absl::OkStatus();
+  }
+
+  void Stop(absl::Duration grace) {
+    if (stopped_.exchange(true)) return;
+    const bool was_registered = registered_;
+    host_.RefuseDeploys();
+    strand_->Post([this] { Perform(session_.OnLeaving()); });  // a heartbeat says that we drain
+    host_.StopAll(grace);
+    if (was_registered) Deregister();
+    connection_.reset();
+    commands_.reset();
+    local_.reset();
+    strand_->Stop();
+  }
+
+  bool registered() const { return registered_; }
+  const std::string& worker_id() const { return options_.worker_id; }
+
+ private:
+  std::string NotReady() const {
+    if (host_.draining()) return "draining";
+    if (deps_.cluster != nullptr && !registered_) return "not registered with a coordinator";
+    return "";
+  }
+
+  // ---- on the strand
+
+  void Perform(const Session::Actions& actions) {
+    if (registered_.exchange(session_.registered()) != session_.registered()) {
+      LOG(INFO) << "worker " << options_.worker_id
+                << (session_.registered() ? " is registered" : " is not registered any more");
+    }
+    if (actions.wake_in.has_value()) {
+      if (timer_.has_value()) strand_->Cancel(*timer_);
+      timer_ = strand_->After(*actions.wake_in, [this] {
+        timer_.reset();
+        Perform(session_.OnTimer());
+      });
+    }
+    if (actions.send_register.has_value()) SendRegister(*actions.send_register);
+    if (actions.send_heartbeat) SendHeartbeat();
+  }
+
+  void SendRegister(uint64_t attempt) {
+    RegisterWorkerRequest request;
+    request.set_worker_id(options_.worker_id);
+    request.set_address(options_.address);
+    request.mutable_capacity()->set_cpu_cores(options_.cpu_cores);
+    request.mutable_capacity()->set_pipelines_running(host_.size());
+    request.mutable_capacity()->set_max_pipelines(options_.max_pipelines);
+    request.set_incarnation(incarnation_);
+    request.set_version(options_.version);
+    for (auto& placement : host_.Placements()) *request.add_running() = std::move(placement);
+    // The callback may come after this object has gone; the strand, shared, then drops the task.
+    transport::Call<RegisterWorkerResponse>(
+        *deps_.cluster, subjects_.Register(), request,
+        {.timeout = kRegisterTimeout, .request_id = ""},
+        [this, strand = strand_, attempt](absl::StatusOr<RegisterWorkerResponse> response) {
+          strand->Post([this, attempt, response = std::move(response)] {
+            OnRegisterReply(attempt, response);
+          });
+        });
+  }
+
+  void OnRegisterReply(uint64_t attempt, const absl::StatusOr<RegisterWorkerResponse>& response) {
+    if (response.ok()) {
+      if (AcceptLeader(response->leader_epoch())) {
+        return Perform(
+            session_.OnRegistered(attempt, absl::Seconds(response->heartbeat_interval_secs())));
+      }
+    } else if (transport::ErrorCode(response.status()) == "conflict") {
+      LOG(ERROR) << "worker id " << options_.worker_id
+                 << " is in use by another live process; retrying until it is gone: "
+                 << response.status().message();
+    } else {
+      LOG_EVERY_N(WARNING, 10) << "registration of worker " << options_.worker_id
+                               << " failed, retrying: " << response.status();
+    }
+    Perform(session_.OnRegisterFailed(attempt));
+  }
+
+  // A registration answered by a leader below the highest seen: most likely one that has just been
+  // deposed and does not know yet. When it keeps answering, the state behind the epochs was lost
+  // (a volatile coordinator restarted, a store wiped), and refusing it would lock us out for ever.
+  bool AcceptLeader(uint64_t leader_epoch) {
+    constexpr int kPatience = 3;
+    if (host_.AdmitLeader(leader_epoch).ok()) {
+      stale_answers_ = 0;
+      return true;
+    }
+    if (++stale_answers_ <= kPatience) {
+      LOG(WARNING) << "registration answered by a leader of the past, epoch " << leader_epoch;
+      return false;
+    }
+    LOG(WARNING) << "the leader's epoch went back from " << host_.highest_leader_epoch() << " to "
+                 << leader_epoch << ": its state began anew";
+    host_.AdoptLeader(leader_epoch);
+    stale_answers_ = 0;
+    return true;
+  }
+
+  void SendHeartbeat() {
+    Heartbeat heartbeat;
+    heartbeat.set_worker_id(options_.worker_id);
+    heartbeat.set_events_processed(host_.totals().events_in);
+    heartbeat.set_pipelines_running(host_.size());
+    for (auto& metrics : host_.Metrics()) *heartbeat.add_pipeline_metrics() = std::move(metrics);
+    heartbeat.set_incarnation(incarnation_);
+    for (auto& placement : host_.Placements()) *heartbeat.add_pipelines() = std::move(placement);
+    heartbeat.set_leader_epoch(host_.highest_leader_epoch());
+    if (deps_.broker_id) heartbeat.set_broker(deps_.broker_id());
+    heartbeat.set_draining(host_.draining());
+    transport::Call<HeartbeatResponse>(
+        *deps_.cluster, subjects_.Heartbeat(options_.worker_id), heartbeat,
+        {.timeout = session_.heartbeat_interval(), .request_id = ""},
+        [this, strand = strand_](absl::StatusOr<HeartbeatResponse> response) {
+          if (response.ok() || absl::IsDeadlineExceeded(response.status())) return;  // content
+          strand->Post([this, status = response.status()] { OnHeartbeatError(status); });
+        });
+  }
+
+  void OnHeartbeatError(const absl::Status& status) {
+    if (absl::IsUnavailable(status) || absl::IsCancelled(status)) {
+      return Perform(session_.OnHeartbeatUnheard());
+    }
+    LOG(INFO) << "worker " << options_.worker_id << " registers again: " << status;
+    Perform(session_.OnHeartbeatRefused());
+  }
+
+  // ---- on the caller of Stop
+
+  void Deregister() {
+    WorkerRequest request;
+    request.set_worker_id(options_.worker_id);
+    const auto deleted = transport::CallAndWait<DeleteWorkerResponse>(
+        *deps_.cluster, subjects_.Api("workers", "delete"), request,
+        {.timeout = kDeregisterTimeout, .request_id = ""});
+    // Best effort: a coordinator that does not hear it will miss the heartbeats.
+    if (!deleted.ok()) LOG(WARNING) << "deregistration failed: " << deleted.status();
+  }
+
+  const WorkerOptions options_;
+  const WorkerDeps deps_;
+  const transport::Subjects subjects_;
+  const std::string incarnation_ = NewUuid();
+  std::atomic<bool> registered_{false};
+  std::atomic<bool> stopped_{false};
+  PipelineHost host_;
+
+  // On the strand.
+  Session session_;
+  std::optional<Strand::TimerId> timer_;
+  int stale_answers_ = 0;  // registrations in a row
+
+  std::shared_ptr<Strand> strand_ = std::make_shared<Strand>("worker");
+  std::unique_ptr<LocalService> local_;
+  std::unique_ptr<CommandService> commands_;
+  std::unique_ptr<transport::Subscription> connection_;
+};
+
+Worker::Worker(std::unique_ptr<Shell> shell) : shell_(std::move(shell)) {}
+Worker::~Worker() = default;
+
+absl::StatusOr<std::unique_ptr<Worker>> Worker::Start(WorkerOptions options, WorkerDeps deps) {
+  auto shell = std::make_unique<Shell>(std::move(options), std::move(deps));
+  RETURN_IF_ERROR(shell->Start());
+  return std::unique_ptr<Worker>(new Worker(std::move(shell)));
+}
+
+void Worker::Stop(absl::Duration grace) { shell_->Stop(grace); }
+bool Worker::registered() const { return shell_->registered(); }
+const std::string& Worker::worker_id() const { return shell_->worker_id(); }
+
+}  // namespace varpulis::worker

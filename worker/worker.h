@@ -1,0 +1,61 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "transport/bus.h"
+
+namespace varpulis::worker {
+
+struct WorkerOptions {
+  std::string worker_id;  // [A-Za-z0-9_-]{1,64}; empty: a UUID
+  std::string address;    // base URL of this worker's HTTP API, told to the coordinator
+  std::string version;
+  std::string subject_prefix = "varpulis.cluster";
+  uint32_t max_pipelines = 100;
+  uint32_t cpu_cores = std::thread::hardware_concurrency();
+  absl::Duration heartbeat_interval = absl::Seconds(5);  // until the coordinator says otherwise
+  uint64_t max_in_flight_events = 65'536;                // per pipeline
+};
+
+struct WorkerDeps {
+  transport::Bus* cluster = nullptr;  // null: single-server mode
+  transport::Bus& local;              // serves proto/worker_api.proto
+  // The broker that `cluster` is connected to, for heartbeats. May be empty.
+  std::function<std::string()> broker_id = {};
+  // For tests; empty: the system's.
+  std::function<int64_t()> wall_clock_ns = {};
+  std::function<double()> random = {};  // in [0, 1)
+};
+
+// One worker: registers with the coordinator behind the bus, heartbeats, and runs the pipelines it
+// is given; serves its own API on the local bus in any case. Thread-safe. Both buses must outlive
+// it.
+class Worker {
+ public:
+  // Returns once commands and the local API are served; registration goes on by itself.
+  static absl::StatusOr<std::unique_ptr<Worker>> Start(WorkerOptions options, WorkerDeps deps);
+  ~Worker();  // Stop(zero), when that has not happened
+
+  // Refuses deploys, ends the input, finishes what was accepted for at most `grace`, deregisters,
+  // joins all threads. Idempotent; waits.
+  void Stop(absl::Duration grace);
+
+  // The coordinator knows this worker. False for ever in single-server mode.
+  bool registered() const;
+  const std::string& worker_id() const;
+
+ private:
+  class Shell;
+  explicit Worker(std::unique_ptr<Shell> shell);
+
+  std::unique_ptr<Shell> shell_;
+};
+
+}  // namespace varpulis::worker
