@@ -1,0 +1,121 @@
+#include "coordinator/control_service.h"
+
+#include <memory>
+#include <utility>
+
+#include "base/ids.h"
+#include "base/status_macros.h"
+#include "coordinator/command.h"
+#include "coordinator/runtime.h"
+#include "engine/lang/check.h"
+#include "transport/subjects.h"
+
+namespace varpulis::coordinator {
+
+using transport::RawReplier;
+using transport::RequestContext;
+
+std::vector<SourceProblem> CheckPipelineSource(absl::string_view source) {
+  std::vector<SourceProblem> problems;
+  for (engine::Diagnostic& found : engine::CheckSource({source.data(), source.size()}).diagnostics) {
+    if (found.severity != engine::Severity::kError) continue;
+    problems.push_back({static_cast<uint32_t>(found.line), static_cast<uint32_t>(found.column),
+                        std::move(found.message), std::move(found.hint)});
+  }
+  return problems;
+}
+
+template <typename Request>
+absl::Status ControlService::Add(transport::Service& service, const std::string& subject,
+                                 std::string endpoint,
+                                 void (ControlService::*method)(RequestContext, Request,
+                                                                RawReplier)) {
+  return service.ServeRaw(
+      subject, std::move(endpoint), std::make_unique<Request>(),
+      [this, method](RequestContext context, std::unique_ptr<google::protobuf::Message> body,
+                     RawReplier reply) {
+        (this->*method)(std::move(context), std::move(static_cast<Request&>(*body)),
+                        std::move(reply));
+      });
+}
+
+absl::Status ControlService::Serve(transport::Service& service) {
+  const transport::Subjects& s = runtime_.policy().subjects;
+  using Self = ControlService;
+  RETURN_IF_ERROR(Add(service, s.Register(), "register", &Self::OnRegister));
+  RETURN_IF_ERROR(Add(service, s.Api("workers", "register"), "workers-register", &Self::OnRegister));
+  RETURN_IF_ERROR(Add(service, s.AnyHeartbeat(), "heartbeat", &Self::OnHeartbeat));
+  RETURN_IF_ERROR(
+      Add(service, s.Api("workers", "heartbeat"), "workers-heartbeat", &Self::OnHeartbeat));
+  RETURN_IF_ERROR(Add(service, s.Api("workers", "delete"), "workers-delete", &Self::OnDeleteWorker));
+  RETURN_IF_ERROR(Add(service, s.Api("groups", "deploy"), "groups-deploy", &Self::OnDeploy));
+  RETURN_IF_ERROR(Add(service, s.Api("groups", "delete"), "groups-delete", &Self::OnDeleteGroup));
+  return Add(service, s.Api("cluster", "validate"), "cluster-validate", &Self::OnValidate);
+}
+
+void ControlService::OnRegister(RequestContext context, v1::RegisterWorkerRequest request,
+                                RawReplier reply) {
+  if (const absl::Status valid = ValidateRegistration(request); !valid.ok()) return reply.Fail(valid);
+  runtime_.Submit(RegisterWorker{std::move(request), runtime_.Expect(std::move(reply))});
+}
+
+// Answered also on success when an answer is expected: silence would look like a lost leader.
+void ControlService::OnHeartbeat(RequestContext context, v1::Heartbeat heartbeat, RawReplier reply) {
+  const absl::Time received = Runtime::Now();
+  if (auto worker = runtime_.policy().subjects.TokenAfter("heartbeat", context.subject)) {
+    heartbeat.set_worker_id(*std::move(worker));
+  }
+  runtime_.Submit(
+      ReceiveHeartbeat{std::move(heartbeat), received, runtime_.Expect(std::move(reply))});
+}
+
+void ControlService::OnDeleteWorker(RequestContext context, v1::WorkerRequest request,
+                                    RawReplier reply) {
+  runtime_.Submit(
+      DeleteWorker{WorkerId(request.worker_id()), runtime_.Expect(std::move(reply))});
+}
+
+void ControlService::OnDeploy(RequestContext context, v1::DeployGroupRequest request,
+                              RawReplier reply) {
+  struct Job {
+    v1::DeployGroupRequest request;
+    std::string request_id;
+    RawReplier reply;
+  };
+  auto job = std::make_shared<Job>(
+      Job{std::move(request), std::move(context.request_id), std::move(reply)});
+  runtime_.RunAside([this, job] {  // thousands of sources take a while to compile
+    const absl::Status valid = ValidateDeploy(job->request, runtime_.policy(), CheckPipelineSource);
+    if (!valid.ok()) return job->reply.Fail(valid);
+    runtime_.Submit(DeployGroup{std::move(job->request), GroupId(NewUuid()),
+                                std::move(job->request_id),
+                                runtime_.Expect(std::move(job->reply))});
+  });
+}
+
+void ControlService::OnDeleteGroup(RequestContext context, v1::GroupRequest request,
+                                   RawReplier reply) {
+  runtime_.Submit(DeleteGroup{GroupId(request.group_id()), runtime_.Expect(std::move(reply))});
+}
+
+void ControlService::OnValidate(RequestContext context, v1::ValidateRequest request,
+                                RawReplier reply) {
+  auto shared = std::make_shared<RawReplier>(std::move(reply));
+  runtime_.RunAside([source = std::move(*request.mutable_source()), shared] {
+    const engine::CheckResult result = engine::CheckSource(source);
+    v1::ValidateResponse response;
+    response.set_valid(result.ok());
+    for (const engine::Diagnostic& found : result.diagnostics) {
+      v1::ValidateDiagnostic& out = *response.add_diagnostics();
+      out.set_severity(found.severity == engine::Severity::kError ? "error" : "warning");
+      out.set_line(static_cast<uint32_t>(found.line));
+      out.set_column(static_cast<uint32_t>(found.column));
+      out.set_message(found.message);
+      if (!found.hint.empty()) out.set_hint(found.hint);
+      out.set_code(found.code);
+    }
+    shared->Reply(response);
+  });
+}
+
+}  // namespace varpulis::coordinator

@@ -1,0 +1,504 @@
+#include "coordinator/runtime.h"
+
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "glog/logging.h"
+
+#include "base/status_macros.h"
+#include "coordinator/control_service.h"
+#include "coordinator/inject_service.h"
+#include "coordinator/query_service.h"
+#include "coordinator/records.h"
+#include "coordinator/state_machine.h"
+#include "transport/error_reply.h"
+
+namespace varpulis::coordinator {
+namespace {
+
+constexpr size_t kCommandsPerWorker = 64;
+constexpr absl::Duration kOpenTimeout = absl::Seconds(15);
+constexpr absl::Duration kReopenPause = absl::Milliseconds(500);
+constexpr absl::Duration kLongestTick = absl::Milliseconds(500);
+constexpr char kLeaderChanged[] = "leader_changed";
+
+Policy PolicyOf(const CoordinatorOptions& options) {
+  Policy policy;
+  policy.heartbeat_interval = options.heartbeat_interval;
+  policy.heartbeat_timeout = options.heartbeat_timeout;
+  policy.retry_backoff = options.retry_backoff;
+  policy.placement = options.placement;
+  policy.strict_routing = options.strict_routing;
+  policy.max_pipelines_per_group = options.max_pipelines_per_group;
+  policy.subjects = transport::Subjects(options.subject_prefix);
+  return policy;
+}
+
+absl::Status NotReady(absl::string_view why) { return transport::MakeError("not_ready", why); }
+
+// The caller that a command keeps waiting, if the command changes what is stored.
+ReplyToken MutationReply(const Command& command) {
+  if (const auto* c = std::get_if<RegisterWorker>(&command)) return c->reply;
+  if (const auto* c = std::get_if<IncumbentChecked>(&command)) return c->registration.reply;
+  if (const auto* c = std::get_if<DeleteWorker>(&command)) return c->reply;
+  if (const auto* c = std::get_if<DeployGroup>(&command)) return c->reply;
+  if (const auto* c = std::get_if<DeleteGroup>(&command)) return c->reply;
+  return kNobody;
+}
+
+bool IsMutation(const Command& command) {
+  return !std::holds_alternative<ReceiveHeartbeat>(command) &&
+         !std::holds_alternative<DeployAnswered>(command) &&
+         !std::holds_alternative<UndeployAnswered>(command) &&
+         !std::holds_alternative<PingAnswered>(command);
+}
+
+std::vector<transport::RecordWrite> ToRecordWrites(const std::vector<StateWrite>& writes) {
+  std::vector<transport::RecordWrite> records;
+  records.reserve(writes.size());
+  for (const StateWrite& write : writes) records.push_back({write.key, write.value, write.remove});
+  return records;
+}
+
+}  // namespace
+
+absl::Time Runtime::Now() {
+  return absl::UnixEpoch() +
+         absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+Runtime::Runtime(CoordinatorOptions options, Coordinator::Deps deps)
+    : options_(std::move(options)),
+      deps_(std::move(deps)),
+      policy_(PolicyOf(options_)),
+      lanes_(kCommandsPerWorker),
+      strand_(std::make_shared<Strand>("coordinator")),
+      aside_("coord-aside") {}
+
+Runtime::~Runtime() {
+  // No more input; what was taken in is finished, as far as that goes.
+  RunAndWait([this] {
+    closing_ = true;
+    service_.reset();
+    leader_notices_.reset();
+    connection_.reset();
+  });
+  const absl::Time deadline = Now() + options_.command_timeout;
+  for (bool busy = true; busy && Now() < deadline;) {
+    RunAndWait([&] {
+      busy = !stood_down_ && ((log_ != nullptr && !pending_.empty()) ||
+                              (inject_ != nullptr && inject_->under_way() > 0));
+    });
+    if (busy) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  aside_.Stop();
+  strand_->Stop();
+  replies_.FailAll(NotReady("the coordinator is shutting down"));
+}
+
+void Runtime::RunAndWait(std::function<void()> task) {
+  std::promise<void> done;
+  const bool posted = strand_->Post([&] {
+    task();
+    done.set_value();
+  });
+  if (posted) done.get_future().wait();
+}
+
+// ---------------------------------------------------------------- taking office
+
+absl::Status Runtime::Start() {
+  std::promise<absl::Status> started;
+  strand_->Post([this, &started] {
+    connection_ = deps_.bus.AddConnectionListener(
+        [this, strand = strand_](transport::ConnectionState state) {
+          strand->Post([this, state] { OnConnection(state); });
+        });
+    OpenLog([this, &started](absl::Status opened) {
+      if (!opened.ok()) return started.set_value(std::move(opened));
+      PingWorkers([this, &started] {
+        absl::Status serving = Serve();
+        if (serving.ok()) ScheduleTick();
+        started.set_value(std::move(serving));
+      });
+    });
+  });
+  return started.get_future().get();
+}
+
+// Opens a log and takes over the state in it. `done` runs on the strand.
+void Runtime::OpenLog(std::function<void(absl::Status)> done) {
+  // Opening may block, and may never be answered: the first of answer and timer counts.
+  struct Attempt {
+    std::unique_ptr<transport::RecordLog> log;
+    std::function<void(absl::Status)> done;  // empty once called
+    Strand::TimerId timer = 0;
+  };
+  auto attempt = std::make_shared<Attempt>();
+  attempt->done = std::move(done);
+  const auto finish = [this, attempt](absl::Status status) {
+    if (!attempt->done) return;
+    strand_->Cancel(attempt->timer);
+    std::exchange(attempt->done, nullptr)(std::move(status));
+  };
+  attempt->timer = strand_->After(kOpenTimeout, [finish] {
+    finish(absl::DeadlineExceededError("the state could not be read in time"));
+  });
+  aside_.Post([this, attempt, finish] {
+    absl::StatusOr<std::unique_ptr<transport::RecordLog>> log = deps_.open_log();
+    strand_->Post([this, attempt, finish, status = log.status(),
+                   raw = log.ok() ? log->release() : nullptr] {
+      attempt->log.reset(raw);
+      if (!status.ok()) return finish(status);
+      const StateWrite barrier = StoreBarrier(options_.id);
+      attempt->log->Open({barrier.key, barrier.value}, [this, attempt, finish, strand = strand_](
+                                                           absl::StatusOr<transport::RecordLog::Opened>
+                                                               opened) {
+        strand->Post([this, attempt, finish, opened = std::move(opened)] {
+          if (!attempt->done) return;  // too late
+          finish(opened.ok() ? TakeOffice(std::move(attempt->log), *opened) : opened.status());
+        });
+      });
+    });
+  });
+}
+
+absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
+                                 const transport::RecordLog::Opened& opened) {
+  if (durable_ && !log->durable()) {
+    return absl::UnavailableError("the broker's JetStream is not back yet");
+  }
+  std::vector<StoredRecord> records;
+  for (const transport::Record& record : opened.records) records.push_back({record.key, record.value});
+  ASSIGN_OR_RETURN(Recovered recovered, Recover(records, opened.barrier_sequence, Now()));
+  if (log_generation_ == 0 && !log->durable()) {
+    LOG(WARNING) << "\n"
+                 << "*********************************************************************\n"
+                 << "* The broker has no JetStream: the cluster's state is VOLATILE.      *\n"
+                 << "* If this coordinator stops, its groups and workers are forgotten.   *\n"
+                 << "* Start nats-server with -js to keep them.                           *\n"
+                 << "*********************************************************************";
+  }
+  log_ = std::move(log);
+  durable_ = log_->durable();
+  ++log_generation_;
+  state_ = std::move(recovered.state);
+  leader_epoch_ = opened.barrier_sequence;
+  routing_.Clear();
+  for (const auto& [id, group] : state_.groups) dirty_routing_.insert(id);
+  RenewRouting();
+  LOG(INFO) << "coordinator " << options_.id << " leads with epoch " << leader_epoch_ << ": "
+            << state_.workers.size() << " workers, " << state_.groups.size() << " groups known";
+
+  Effects first;
+  if (recovered.cluster_id.empty()) first.writes.push_back(StoreCluster(NewUuid()));
+  for (const std::string& key : recovered.leftovers) first.writes.push_back({key, "", true});
+  varpulis::v1::Notice notice;
+  notice.set_kind(kLeaderChanged);
+  notice.set_subject_id(options_.id);
+  notice.set_leader_epoch(leader_epoch_);
+  notice.set_text(absl::StrCat("coordinator ", options_.id, " leads with epoch ", leader_epoch_));
+  first.notices.push_back(std::move(notice));
+  Perform(std::move(first));
+  return absl::OkStatus();
+}
+
+// Tells every known worker the epoch before anything is asked of it, and learns what it runs.
+void Runtime::PingWorkers(std::function<void()> done) {
+  auto left = std::make_shared<size_t>(state_.workers.size());
+  if (*left == 0) return done();
+  varpulis::v1::PingRequest request;
+  request.set_leader_epoch(leader_epoch_);
+  request.set_leader_id(options_.id);
+  std::vector<WorkerId> workers;
+  for (const auto& [id, worker] : state_.workers) workers.push_back(id);
+  for (const WorkerId& worker : workers) {
+    transport::Call<varpulis::v1::PingResponse>(
+        deps_.bus, policy_.subjects.Command(worker.str(), "ping"), request,
+        {.timeout = options_.ping_timeout, .request_id = ""},
+        [this, strand = strand_, left, done](absl::StatusOr<varpulis::v1::PingResponse> answer) {
+          strand->Post([this, left, done, answer = std::move(answer)] {
+            if (answer.ok()) Handle(PingAnswered{*answer});
+            if (--*left == 0) done();
+          });
+        });
+  }
+}
+
+absl::Status Runtime::Serve() {
+  if (stood_down_) return absl::AbortedError("another coordinator leads");
+  ASSIGN_OR_RETURN(leader_notices_,
+                   deps_.bus.Subscribe({.subject = policy_.subjects.Notice(kLeaderChanged),
+                                        .queue_group = ""},
+                                       [this, strand = strand_](transport::InboundMessage message) {
+                                         varpulis::v1::Notice notice;
+                                         if (!notice.ParseFromArray(
+                                                 message.payload().data(),
+                                                 static_cast<int>(message.payload().size()))) {
+                                           return;
+                                         }
+                                         strand->Post([this, notice = std::move(notice)] {
+                                           OnLeaderNotice(notice);
+                                         });
+                                       }));
+  ASSIGN_OR_RETURN(service_, transport::Service::Start(
+                                 deps_.bus, {.name = "varpulis-coordinator",
+                                             .id = NewUuid(),
+                                             .version = options_.version,
+                                             .description = "Varpulis cluster coordinator",
+                                             .metadata = {{"coordinator_id", options_.id}}}));
+  control_ = std::make_unique<ControlService>(*this);
+  query_ = std::make_unique<QueryService>(*this);
+  inject_ = std::make_unique<InjectService>(*this);
+  RETURN_IF_ERROR(control_->Serve(*service_));
+  RETURN_IF_ERROR(query_->Serve(*service_));
+  return inject_->Serve(*service_);
+}
+
+// ---------------------------------------------------------------- commands and effects
+
+void Runtime::Submit(Command command) {
+  strand_->Post([this, command = std::move(command)]() mutable { Handle(std::move(command)); });
+}
+
+void Runtime::Read(std::function<void(const Reading&)> read) {
+  strand_->Post([this, read = std::move(read)] {
+    read({state_, ServesMutations(), durable_});
+  });
+}
+
+void Runtime::Handle(Command command) {
+  if (stood_down_) return;
+  if (!ServesMutations() && IsMutation(command)) {
+    Reply({MutationReply(command), NotReady("the broker does not store the state at present"), {}});
+    return;
+  }
+  Perform(Apply(state_, command, Now(), policy_));
+}
+
+void Runtime::Perform(Effects effects) {
+  if (effects.empty()) return;
+  for (const std::string& warning : effects.warnings) LOG(WARNING) << warning;
+  if (!ServesMutations()) {
+    // The state is read again once the log is back; until then only those who ask are answered.
+    for (Answer& answer : effects.answers) Reply(std::move(answer));
+    return;
+  }
+  const uint64_t id = next_pending_++;
+  const std::vector<StateWrite> writes = std::exchange(effects.writes, {});
+  pending_.push_back({id, std::move(effects), writes.empty()});
+  if (!writes.empty()) {
+    log_->Append(ToRecordWrites(writes),
+                 [this, strand = strand_, generation = log_generation_,
+                  id](const absl::StatusOr<uint64_t>& stored) {
+                   strand->Post([this, generation, id, status = stored.status()] {
+                     OnStored(generation, id, status);
+                   });
+                 });
+  }
+  Flush();
+}
+
+void Runtime::OnStored(uint64_t generation, uint64_t id, const absl::Status& status) {
+  if (generation != log_generation_ || !ServesMutations()) return;
+  if (absl::IsAborted(status)) {
+    return StandDown(WithContext(status, "another coordinator has taken over the state"));
+  }
+  if (!status.ok()) return LoseLog(status);
+  for (Pending& pending : pending_) {
+    if (pending.id == id) pending.stored = true;
+    if (pending.id >= id) break;
+  }
+  Flush();
+}
+
+void Runtime::Flush() {
+  while (!pending_.empty() && pending_.front().stored) {
+    Effects effects = std::move(pending_.front().effects);
+    pending_.pop_front();
+    CarryOut(std::move(effects));
+  }
+}
+
+void Runtime::CarryOut(Effects effects) {
+  for (SendDeploy& deploy : effects.deploys) Send(std::move(deploy));
+  for (SendUndeploy& undeploy : effects.undeploys) Send(std::move(undeploy));
+  for (CheckIncumbent& check : effects.checks) AskIncumbent(std::move(check), 1);
+  for (const varpulis::v1::Notice& notice : effects.notices) Publish(notice);
+  dirty_routing_.insert(effects.rerouted.begin(), effects.rerouted.end());
+  if (!effects.answers.empty()) {
+    RenewRouting();  // who is told that it runs may inject at once
+  } else if (!dirty_routing_.empty() && !std::exchange(routing_scheduled_, true)) {
+    strand_->Post([this] {  // once for a burst of answers
+      routing_scheduled_ = false;
+      RenewRouting();
+    });
+  }
+  for (Answer& answer : effects.answers) Reply(std::move(answer));
+}
+
+void Runtime::RenewRouting() {
+  for (const GroupId& id : std::exchange(dirty_routing_, {})) {
+    if (const Group* group = state_.FindVisibleGroup(id); group != nullptr && !stood_down_) {
+      routing_.Set(id, std::make_shared<GroupRouting>(*group, routing_.Find(id).get()));
+    } else {
+      routing_.Erase(id);
+    }
+  }
+}
+
+void Runtime::Reply(Answer answer) {
+  if (answer.to == kNobody) return;
+  std::optional<transport::RawReplier> replier = replies_.Take(answer.to);
+  if (!replier.has_value()) return;
+  if (answer.status.ok()) {
+    replier->Reply(*answer.body);
+  } else {
+    replier->Fail(answer.status);
+  }
+}
+
+void Runtime::Publish(const varpulis::v1::Notice& notice) {
+  transport::OutgoingMessage message;
+  message.subject = policy_.subjects.Notice(notice.kind());
+  message.payload = notice.SerializeAsString();
+  deps_.bus.Publish(message).IgnoreError();  // for whoever listens; the state tells the same
+}
+
+// ---------------------------------------------------------------- commands to workers
+
+void Runtime::Send(SendDeploy deploy) {
+  auto shared = std::make_shared<SendDeploy>(std::move(deploy));
+  const auto answer = [this, shared](absl::StatusOr<PipelineId> result) {
+    Handle(DeployAnswered{shared->placement, shared->worker, shared->request.placement_epoch(),
+                          std::move(result)});
+  };
+  lanes_.Enter(shared->worker, [this, shared, answer](const absl::Status& go) {
+    if (!go.ok()) return answer(go);
+    transport::Call<varpulis::v1::DeployPipelineResponse>(
+        deps_.bus, policy_.subjects.Command(shared->worker.str(), "deploy"), shared->request,
+        {.timeout = options_.command_timeout, .request_id = ""},
+        [this, strand = strand_, shared,
+         answer](absl::StatusOr<varpulis::v1::DeployPipelineResponse> response) {
+          strand->Post([this, shared, answer, response = std::move(response)] {
+            answer(response.ok() ? absl::StatusOr<PipelineId>(PipelineId(response->id()))
+                                 : response.status());
+            lanes_.Finish(shared->worker, response.status());
+          });
+        });
+  });
+}
+
+void Runtime::Send(SendUndeploy undeploy) {
+  auto shared = std::make_shared<SendUndeploy>(std::move(undeploy));
+  const auto answer = [this, shared](const absl::Status& result) {
+    Handle(UndeployAnswered{shared->copy, shared->request.placement_epoch(), result});
+  };
+  lanes_.Enter(shared->copy.worker, [this, shared, answer](const absl::Status& go) {
+    if (!go.ok()) return answer(go);
+    transport::Call<varpulis::v1::OkResponse>(
+        deps_.bus, policy_.subjects.Command(shared->copy.worker.str(), "undeploy"), shared->request,
+        {.timeout = options_.command_timeout / 2, .request_id = ""},
+        [this, strand = strand_, shared, answer](absl::StatusOr<varpulis::v1::OkResponse> response) {
+          strand->Post([this, shared, answer, status = response.status()] {
+            answer(status);
+            lanes_.Finish(shared->copy.worker, status);
+          });
+        });
+  });
+}
+
+// Both processes serve the subject. The first answer counts; if it comes from the one that registers,
+// the other may merely have been slower, and is given two more chances.
+void Runtime::AskIncumbent(CheckIncumbent check, int attempt) {
+  varpulis::v1::PingRequest request;
+  request.set_leader_epoch(leader_epoch_);
+  request.set_leader_id(options_.id);
+  const std::string subject =
+      policy_.subjects.Command(check.registration.request.worker_id(), "ping");
+  transport::Call<varpulis::v1::PingResponse>(
+      deps_.bus, subject, request, {.timeout = options_.ping_timeout, .request_id = ""},
+      [this, strand = strand_, check = std::move(check),
+       attempt](absl::StatusOr<varpulis::v1::PingResponse> answer) {
+        strand->Post([this, check, attempt, answer = std::move(answer)] {
+          const bool from_new =
+              answer.ok() && answer->incarnation() == check.registration.request.incarnation();
+          if (from_new && attempt < 3) return AskIncumbent(check, attempt + 1);
+          IncumbentChecked checked{check.registration, std::nullopt};
+          if (answer.ok() && !from_new) checked.answered_by = answer->incarnation();
+          Handle(std::move(checked));
+        });
+      });
+}
+
+// ---------------------------------------------------------------- time, broker, leadership
+
+void Runtime::ScheduleTick() {
+  strand_->After(std::clamp(options_.heartbeat_interval / 4, absl::Milliseconds(5), kLongestTick),
+                 [this] {
+                   if (stood_down_ || closing_) return;
+                   if (connected_ && log_ != nullptr) Handle(Tick{});
+                   ScheduleTick();
+                 });
+}
+
+void Runtime::OnConnection(transport::ConnectionState state) {
+  const bool connected = state == transport::ConnectionState::kConnected;
+  if (connected == connected_) return;
+  connected_ = connected;
+  LOG(WARNING) << "coordinator " << options_.id << ": "
+               << (connected ? "the broker is back" : "the connection to the broker is lost");
+  if (connected) Handle(ConnectionRestored{});
+}
+
+void Runtime::OnLeaderNotice(const varpulis::v1::Notice& notice) {
+  if (notice.leader_epoch() <= leader_epoch_ || notice.subject_id() == options_.id) return;
+  StandDown(absl::AbortedError(absl::StrCat("coordinator ", notice.subject_id(),
+                                            " leads with epoch ", notice.leader_epoch(),
+                                            ", ours was ", leader_epoch_.load())));
+}
+
+// A write may or may not have been stored: nobody is told that it was, and the state is read again.
+void Runtime::LoseLog(const absl::Status& why) {
+  LOG(ERROR) << "coordinator " << options_.id << " cannot store its state: " << why
+             << "; changes are refused until it can";
+  log_ = nullptr;
+  pending_.clear();
+  lanes_.DropWaiting();
+  replies_.FailAll(NotReady("the broker did not store the change; it may or may not take effect"));
+  ReopenLog();
+}
+
+void Runtime::ReopenLog() {
+  strand_->After(kReopenPause, [this] {
+    if (stood_down_ || closing_) return;
+    if (!connected_) return ReopenLog();
+    OpenLog([this](absl::Status opened) {
+      if (stood_down_ || closing_) return;
+      if (absl::IsAborted(opened)) return StandDown(std::move(opened));
+      if (!opened.ok()) {
+        LOG(WARNING) << "coordinator " << options_.id << " cannot read its state yet: " << opened;
+        return ReopenLog();
+      }
+      PingWorkers([] {});
+    });
+  });
+}
+
+void Runtime::StandDown(absl::Status why) {
+  if (std::exchange(stood_down_, true)) return;
+  LOG(ERROR) << "coordinator " << options_.id << " stands down: " << why;
+  service_.reset();
+  leader_notices_.reset();
+  pending_.clear();
+  lanes_.DropWaiting();
+  routing_.Clear();
+  replies_.FailAll(transport::MakeError("not_leader", why.message()));
+  if (deps_.on_stood_down) deps_.on_stood_down(std::move(why));
+}
+
+}  // namespace varpulis::coordinator

@@ -1,0 +1,137 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+#include "base/strand.h"
+#include "coordinator/cluster_state.h"
+#include "coordinator/command.h"
+#include "coordinator/command_lanes.h"
+#include "coordinator/coordinator.h"
+#include "coordinator/effect.h"
+#include "coordinator/reply_book.h"
+#include "coordinator/routing.h"
+#include "coordinator/step.h"
+#include "transport/bus.h"
+#include "transport/record_log.h"
+#include "transport/rpc.h"
+
+namespace varpulis::coordinator {
+
+class ControlService;
+class InjectService;
+class QueryService;
+
+// The shell around the state machine. Owns the ClusterState, which lives on its strand: commands come
+// in, Apply says what should happen, and the effects of each are performed in order: stored, then
+// sent, then answered. Nothing waits on the strand; answers come back as commands.
+//
+//   transport threads ─ Submit ─▶ strand: Apply ─▶ log.Append ┄▶ strand: send, notify, answer
+//   transport threads ─ Find ───▶ routing table (injects never touch the strand)
+class Runtime {
+ public:
+  Runtime(CoordinatorOptions options, Coordinator::Deps deps);
+  ~Runtime();
+
+  absl::Status Start();  // blocks; not from the strand
+  uint64_t leader_epoch() const { return leader_epoch_; }
+
+  // ---- for the services, thread-safe
+
+  const CoordinatorOptions& options() const { return options_; }
+  const Policy& policy() const { return policy_; }
+  transport::Bus& bus() const { return deps_.bus; }
+  RoutingTable& routing() { return routing_; }
+
+  ReplyToken Expect(transport::RawReplier replier) { return replies_.Add(std::move(replier)); }
+  void Submit(Command command);
+  // Runs `read` on the strand. `ready`: the state is recovered and can be stored.
+  struct Reading {
+    const ClusterState& state;
+    bool ready;
+    bool durable;
+  };
+  void Read(std::function<void(const Reading&)> read);
+  // Runs `work`, which may take a while, on a thread of its own kind.
+  void RunAside(std::function<void()> work) { aside_.Post(std::move(work)); }
+
+  // Monotonic; only differences mean anything.
+  static absl::Time Now();
+
+ private:
+  struct Pending {
+    uint64_t id;
+    Effects effects;
+    bool stored;
+  };
+
+  // ---- on the strand
+  void OpenLog(std::function<void(absl::Status)> done);
+  absl::Status TakeOffice(std::unique_ptr<transport::RecordLog> log,
+                          const transport::RecordLog::Opened& opened);
+  void PingWorkers(std::function<void()> done);
+  absl::Status Serve();
+  void Handle(Command command);
+  void Perform(Effects effects);
+  void OnStored(uint64_t generation, uint64_t id, const absl::Status& status);
+  void CarryOut(Effects effects);
+  void Flush();
+  void RenewRouting();
+  void Send(SendDeploy deploy);
+  void Send(SendUndeploy undeploy);
+  void AskIncumbent(CheckIncumbent check, int attempt);
+  void Publish(const varpulis::v1::Notice& notice);
+  void Reply(Answer answer);
+  void OnConnection(transport::ConnectionState state);
+  void OnLeaderNotice(const varpulis::v1::Notice& notice);
+  void LoseLog(const absl::Status& why);
+  void ReopenLog();
+  void StandDown(absl::Status why);
+  void ScheduleTick();
+  bool ServesMutations() const { return log_ != nullptr && !stood_down_; }
+
+  // Runs `task` on the strand and waits for it. Not from the strand.
+  void RunAndWait(std::function<void()> task);
+
+  const CoordinatorOptions options_;
+  const Coordinator::Deps deps_;
+  const Policy policy_;
+  std::atomic<uint64_t> leader_epoch_{0};
+  RoutingTable routing_;  // thread-safe
+  ReplyBook replies_;     // thread-safe
+
+  // On the strand only.
+  ClusterState state_;
+  std::unique_ptr<transport::RecordLog> log_;  // null: the broker is away, nothing can be stored
+  bool durable_ = false;
+  uint64_t log_generation_ = 0;
+  std::deque<Pending> pending_;  // effects in order, each waits for its writes
+  uint64_t next_pending_ = 1;
+  std::set<GroupId> dirty_routing_;
+  bool routing_scheduled_ = false;
+  CommandLanes lanes_;
+  bool connected_ = true;
+  bool stood_down_ = false;
+  bool closing_ = false;
+  std::unique_ptr<ControlService> control_;
+  std::unique_ptr<QueryService> query_;
+  std::unique_ptr<InjectService> inject_;
+  std::unique_ptr<transport::Service> service_;
+  std::unique_ptr<transport::Subscription> leader_notices_;
+  std::unique_ptr<transport::Subscription> connection_;
+
+  // Shared with callbacks of the transport, which may outlive us: after Stop they post into nothing.
+  const std::shared_ptr<Strand> strand_;
+  Strand aside_;  // compiles sources, opens logs: may block
+};
+
+}  // namespace varpulis::coordinator
