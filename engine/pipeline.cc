@@ -1,0 +1,98 @@
+#include "engine/pipeline.h"
+
+#include <utility>
+
+#include "base/status_macros.h"
+#include "engine/plan/planner.h"
+#include "engine/runtime/batch_codec.h"
+#include "engine/runtime/build.h"
+#include "engine/runtime/checkpoint.h"
+#include "engine/runtime/graph.h"
+
+namespace varpulis::engine {
+namespace {
+
+class EmittedEvents final : public OutputSink {
+ public:
+  explicit EmittedEvents(std::vector<EmittedEvent>* events) : events_(events) {}
+  void OnOutput(const OutputEvent& event) override {
+    EmittedEvent& emitted = events_->emplace_back();
+    emitted.stream.assign(event.stream.data(), event.stream.size());
+    OutputToProto(event, &emitted.event);
+  }
+
+ private:
+  std::vector<EmittedEvent>* events_;
+};
+
+// Null, with the diagnostics in `result`, when the program has errors.
+std::unique_ptr<Graph> Load(std::string_view source, CheckResult* result) {
+  CheckedProgram checked = ParseAndCheck(source);
+  *result = std::move(checked.result);
+  if (!result->ok()) return nullptr;
+  std::vector<LoadError> errors;
+  std::unique_ptr<Graph> graph = BuildGraph(MakePlan(checked.program), source, &errors);
+  DiagnosticList diagnostics(source);
+  for (LoadError& error : errors) {
+    diagnostics.Error(error.span, "E106", std::move(error.message));
+  }
+  for (Diagnostic& diagnostic : diagnostics.Take()) {
+    result->diagnostics.push_back(std::move(diagnostic));
+  }
+  return graph;
+}
+
+}  // namespace
+
+Pipeline::Pipeline(std::unique_ptr<Graph> graph) : graph_(std::move(graph)) {}
+Pipeline::~Pipeline() = default;
+
+absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Compile(std::string_view source) {
+  CheckResult result;
+  std::unique_ptr<Graph> graph = Load(source, &result);
+  RETURN_IF_ERROR(CheckStatus(result, source));
+  return std::unique_ptr<Pipeline>(new Pipeline(std::move(graph)));
+}
+
+CheckResult Pipeline::Check(std::string_view source) {
+  CheckResult result;
+  Load(source, &result);
+  return result;
+}
+
+absl::Status Pipeline::Push(const varpulis::v1::Event& event, std::vector<EmittedEvent>* outputs) {
+  const InputType* type = graph_->inputs().Find(event.event_type());
+  Row row;
+  if (type == nullptr) {
+    RETURN_IF_ERROR(CheckLimits(event));
+    row.timestamp_ns = event.timestamp_ns();
+  } else if (absl::Status read = RowFromProto(event, *type, graph_->arena(), &row); !read.ok()) {
+    graph_->arena().Reset();
+    return read;
+  }
+  EmittedEvents sink(outputs);
+  graph_->Push(type, row, sink);
+  return absl::OkStatus();
+}
+
+void Pipeline::PushRow(const InputType* type, Row row, OutputSink& sink) {
+  graph_->Push(type, row, sink);
+}
+const InputTypes& Pipeline::inputs() const { return graph_->inputs(); }
+Arena& Pipeline::arena() { return graph_->arena(); }
+
+absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> Pipeline::Save() const {
+  return SaveGraph(*graph_);
+}
+
+absl::Status Pipeline::Restore(const varpulis::checkpoint::v1::PipelineCheckpoint& checkpoint) {
+  return RestoreGraph(checkpoint, *graph_);
+}
+
+uint64_t Pipeline::events_in() const { return graph_->events_in(); }
+uint64_t Pipeline::events_out() const { return graph_->events_out(); }
+size_t Pipeline::stream_count() const { return graph_->streams().size(); }
+std::vector<std::string> Pipeline::input_event_types() const { return graph_->input_event_types(); }
+std::string Pipeline::DebugString() const { return graph_->debug_string(); }
+
+}  // namespace varpulis::engine

@@ -69,7 +69,6 @@ std::string DebugString(const PlanExpr& expr) {
   switch (expr.kind) {
     case PlanExprKind::kLiteral: return DebugLiteral(expr.literal);
     case PlanExprKind::kSlot: return Concat("$", expr.index);
-    case PlanExprKind::kAllFields: return "all_fields";
     case PlanExprKind::kGlobal: return Concat("global", expr.index);
     case PlanExprKind::kLocal: return Concat("local", expr.index);
     case PlanExprKind::kTimestamp: return "timestamp";

@@ -37,7 +37,6 @@ struct Layout {
 enum class PlanExprKind {
   kLiteral,
   kSlot,          // index
-  kAllFields,     // a map of all fields of a closed layout; of an open one it is a kSlot
   kGlobal,        // index
   kLocal,         // index, bound by a match
   kTimestamp,     // of the event

@@ -12,9 +12,11 @@ namespace varpulis::engine {
 // ValueToProto writes it as null.
 void ValueToProto(const Value& value, varpulis::v1::Value* out);
 
-// `out` borrows the strings of `in`; lists and maps are built in `arena`. Strings beyond the limit
-// of vpl.md §8.1 are cut. InvalidArgument for too deep or too long lists.
-absl::Status ValueFromProto(const varpulis::v1::Value& in, Arena& arena, Value* out);
+// `out` borrows the strings of `in`; lists and maps are built in `arena`. With `check_limits`
+// (vpl.md §8.1) strings that are too long are cut, and too deep or too long lists are
+// InvalidArgument.
+absl::Status ValueFromProto(const varpulis::v1::Value& in, Arena& arena, Value* out,
+                            bool check_limits = true);
 
 void OutputToProto(const OutputEvent& event, varpulis::v1::Event* out);
 

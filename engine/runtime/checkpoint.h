@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+#include "engine/runtime/value.h"
+
+namespace varpulis::checkpoint::v1 {
+class OperatorState;
+class PipelineCheckpoint;
+}  // namespace varpulis::checkpoint::v1
+
+namespace varpulis::engine {
+
+class Graph;
+
+// Version of the format this build writes and the newest it reads.
+inline constexpr uint32_t kCheckpointVersion = 1;
+
+// What an operator writes of itself. With StateReader all that operators know of checkpoint.proto.
+class StateWriter {
+ public:
+  explicit StateWriter(checkpoint::v1::OperatorState& state) : state_(state) {}
+  void SetPassed(uint64_t passed);
+  void StartDistinct();
+  void AddDistinctKey(const Value& key);
+
+ private:
+  checkpoint::v1::OperatorState& state_;
+};
+
+class StateReader {
+ public:
+  explicit StateReader(const checkpoint::v1::OperatorState& state) : state_(state) {}
+  uint64_t passed() const;  // 0 when the state is of another kind
+  // The value is valid during the call.
+  void ForEachDistinctKey(const std::function<void(const Value&)>& fn) const;
+
+ private:
+  const checkpoint::v1::OperatorState& state_;
+};
+
+checkpoint::v1::PipelineCheckpoint SaveGraph(const Graph& graph);
+absl::Status RestoreGraph(const checkpoint::v1::PipelineCheckpoint& checkpoint, Graph& graph);
+
+}  // namespace varpulis::engine

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/runtime/event.h"
+#include "engine/runtime/expression.h"
+
+namespace varpulis::engine {
+
+class StateReader;
+class StateWriter;
+
+// What a stream's last operator hands over to the streams that read it.
+struct QueuedRow {
+  int stream;
+  Row row;
+};
+
+// The surroundings of the operators while one input event is in work.
+struct RunContext {
+  EvalContext eval;
+  OutputSink* sink = nullptr;
+  uint64_t outputs = 0;
+  std::vector<QueuedRow> queue;
+};
+
+// A stage of a stream's chain. Takes batches, normally of one row, and pushes what it lets through
+// to the next stage before it returns. Rows and what they point to die with the input event, so an
+// operator copies (OwnedValue) what it keeps. Never sees an empty batch.
+class Operator {
+ public:
+  virtual ~Operator() = default;
+  virtual void OnBatch(Batch batch, RunContext& run) = 0;
+
+  // State, for checkpoints. An operator without any writes nothing.
+  virtual void Save(StateWriter& writer) const {}
+  virtual void Restore(const StateReader& reader) {}
+
+  void set_next(Operator* next) { next_ = next; }
+
+ protected:
+  // Keeps the rows for which `keep(row)`, in order, and pushes them on.
+  template <typename Keep>
+  void PushKept(Batch batch, RunContext& run, Keep keep) {
+    size_t kept = 0;
+    for (Row& row : batch) {
+      if (keep(row)) batch[kept++] = row;
+    }
+    if (kept > 0) next_->OnBatch(batch.subspan(0, kept), run);
+  }
+  static Value Evaluate(const Expression& expression, const Row& row, RunContext& run) {
+    run.eval.slots = row.slots;
+    run.eval.timestamp_ns = row.timestamp_ns;
+    return expression.Evaluate(run.eval);
+  }
+
+  Operator* next_ = nullptr;
+};
+
+}  // namespace varpulis::engine

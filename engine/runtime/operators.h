@@ -1,0 +1,72 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine/runtime/operator.h"
+
+namespace varpulis::engine {
+
+// `.where`, `.filter`, `.having`: keeps rows whose condition is exactly true.
+class Filter final : public Operator {
+ public:
+  explicit Filter(ExpressionPtr condition) : condition_(std::move(condition)) {}
+  void OnBatch(Batch batch, RunContext& run) override;
+
+ private:
+  ExpressionPtr condition_;
+};
+
+// `.select`: rows of a new shape.
+class Select final : public Operator {
+ public:
+  explicit Select(std::vector<ExpressionPtr> fields) : fields_(std::move(fields)) {}
+  void OnBatch(Batch batch, RunContext& run) override;
+
+ private:
+  std::vector<ExpressionPtr> fields_;
+};
+
+// `.emit`: rows of a new shape, to the output and on.
+class Emit final : public Operator {
+ public:
+  Emit(std::string stream, std::string event_type, std::vector<std::string> names,
+       std::vector<ExpressionPtr> fields)
+      : stream_(std::move(stream)),
+        event_type_(std::move(event_type)),
+        names_(std::move(names)),
+        fields_(std::move(fields)) {}
+  void OnBatch(Batch batch, RunContext& run) override;
+
+ private:
+  std::string stream_, event_type_;
+  std::vector<std::string> names_;
+  std::vector<ExpressionPtr> fields_;
+};
+
+// `.limit(n)`, `.first()`: the first n rows of the stream's life.
+class Limit final : public Operator {
+ public:
+  explicit Limit(int64_t count) : count_(count < 0 ? 0 : static_cast<uint64_t>(count)) {}
+  void OnBatch(Batch batch, RunContext& run) override;
+  void Save(StateWriter& writer) const override;
+  void Restore(const StateReader& reader) override;
+
+ private:
+  uint64_t count_;
+  uint64_t passed_ = 0;
+};
+
+// The end of a chain: leaves its rows to the streams that read this one.
+class StreamEnd final : public Operator {
+ public:
+  StreamEnd(int stream, bool has_consumers) : stream_(stream), has_consumers_(has_consumers) {}
+  void OnBatch(Batch batch, RunContext& run) override;
+
+ private:
+  int stream_;
+  bool has_consumers_;
+};
+
+}  // namespace varpulis::engine
