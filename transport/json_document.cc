@@ -21,13 +21,23 @@ constexpr unsigned kParseFlags = rapidjson::kParseIterativeFlag |
 constexpr size_t kMaxKeyInMessage = 64;
 constexpr rapidjson::SizeType kFewKeys = 8;
 
-// Hands everything on to the document, and stops at the depth limit.
-class DepthLimit {
+// RapidJSON validates the bytes of a string but lets the escape of a lone low surrogate through.
+bool HasSurrogate(absl::string_view text) {
+  for (size_t at = text.find('\xed'); at != absl::string_view::npos;
+       at = text.find('\xed', at + 1)) {
+    if (at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) >= 0xa0) return true;
+  }
+  return false;
+}
+
+// Hands everything on to the document, and stops at the depth limit and at text that is none.
+class CheckingHandler {
  public:
-  DepthLimit(rapidjson::Document& document, int max_depth)
+  CheckingHandler(rapidjson::Document& document, int max_depth)
       : document_(document), max_depth_(max_depth) {}
 
-  bool exceeded() const { return depth_ > max_depth_; }
+  bool too_deep() const { return depth_ > max_depth_; }
+  bool bad_text() const { return bad_text_; }
 
   bool Null() { return document_.Null(); }
   bool Bool(bool value) { return document_.Bool(value); }
@@ -40,10 +50,10 @@ class DepthLimit {
     return document_.RawNumber(text, length, copy);
   }
   bool String(const char* text, rapidjson::SizeType length, bool copy) {
-    return document_.String(text, length, copy);
+    return Check(text, length) && document_.String(text, length, copy);
   }
   bool Key(const char* text, rapidjson::SizeType length, bool copy) {
-    return document_.Key(text, length, copy);
+    return Check(text, length) && document_.Key(text, length, copy);
   }
   bool StartObject() { return ++depth_ <= max_depth_ && document_.StartObject(); }
   bool StartArray() { return ++depth_ <= max_depth_ && document_.StartArray(); }
@@ -57,9 +67,15 @@ class DepthLimit {
   }
 
  private:
+  bool Check(const char* text, rapidjson::SizeType length) {
+    bad_text_ = HasSurrogate(absl::string_view(text, length));
+    return !bad_text_;
+  }
+
   rapidjson::Document& document_;
   const int max_depth_;
   int depth_ = 0;
+  bool bad_text_ = false;
 };
 
 absl::Status SyntaxError(absl::string_view text, size_t offset, absl::string_view reason) {
@@ -102,15 +118,18 @@ absl::string_view KindOf(const rapidjson::Value& value) {
 absl::Status ParseJson(absl::string_view text, int max_depth, rapidjson::Document* document) {
   rapidjson::Reader reader;
   rapidjson::MemoryStream stream(text.data(), text.size());
-  DepthLimit handler(*document, max_depth);
+  CheckingHandler handler(*document, max_depth);
   const auto generate = [&](rapidjson::Document&) {
     // A NUL byte ends the document for RapidJSON, so what follows it would go unseen.
     return !reader.Parse<kParseFlags>(stream, handler).IsError() && stream.Tell() == text.size();
   };
   document->Populate(generate);
-  if (handler.exceeded()) {
+  if (handler.too_deep()) {
     return SyntaxError(text, reader.GetErrorOffset(),
                        absl::StrCat("nested deeper than ", max_depth, " levels"));
+  }
+  if (handler.bad_text()) {
+    return SyntaxError(text, reader.GetErrorOffset(), "a string with half a surrogate pair");
   }
   if (reader.HasParseError()) {
     return SyntaxError(text, reader.GetErrorOffset(),
@@ -124,7 +143,8 @@ std::string JsonPath::ToString() const {
   if (parent_ == nullptr) return "";
   std::string path = parent_->ToString();
   if (key_.data() == nullptr) return absl::StrCat(path, "[", index_, "]");
-  return absl::StrCat(path, path.empty() ? "" : ".", OneLine(key_, kMaxKeyInMessage));
+  const std::string key = key_.empty() ? "\"\"" : OneLine(key_, kMaxKeyInMessage);
+  return absl::StrCat(path, path.empty() ? "" : ".", key);
 }
 
 absl::Status JsonError(const JsonPath& path, absl::string_view reason) {
