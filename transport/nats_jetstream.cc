@@ -1,0 +1,193 @@
+#include "transport/nats_jetstream.h"
+
+#include <algorithm>
+#include <future>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "base/status_macros.h"
+#include "glog/logging.h"
+#include "transport/request_mux.h"
+
+namespace varpulis::transport {
+namespace {
+
+// err_code of the JetStream API (nats-server errors.json).
+constexpr int kInsufficientResources = 10023;
+constexpr int kMemoryExceeded = 10028;
+constexpr int kNotEnabled = 10076;
+constexpr int kNotEnabledForAccount = 10039;
+constexpr int kStorageExceeded = 10047;
+constexpr int kStreamNameInUse = 10058;
+constexpr int kStreamStoreFailed = 10077;
+constexpr int kWrongLastSequence = 10071;
+
+constexpr char kDisabled[] = "JetStream is not enabled on the broker (start nats-server with -js)";
+
+absl::Status ErrorOf(const rapidjson::Document& reply, absl::string_view action) {
+  const auto error = reply.FindMember("error");
+  if (error == reply.MemberEnd() || !error->value.IsObject()) return absl::OkStatus();
+  const auto number = [&](const char* name) {
+    const auto member = error->value.FindMember(name);
+    return member != error->value.MemberEnd() && member->value.IsInt() ? member->value.GetInt() : 0;
+  };
+  const auto description = error->value.FindMember("description");
+  const std::string text =
+      absl::StrCat(action, ": ",
+                   description != error->value.MemberEnd() && description->value.IsString()
+                       ? description->value.GetString()
+                       : "refused",
+                   " (", number("err_code"), ")");
+  switch (number("err_code")) {
+    case kWrongLastSequence:
+      return absl::AbortedError(text);
+    case kInsufficientResources:
+    case kMemoryExceeded:
+    case kStorageExceeded:
+    case kStreamStoreFailed:
+      return absl::ResourceExhaustedError(text);
+    case kNotEnabled:
+    case kNotEnabledForAccount:
+      return absl::FailedPreconditionError(kDisabled);
+    case kStreamNameInUse:
+      return absl::AlreadyExistsError(text);
+    default:
+      break;
+  }
+  switch (number("code")) {
+    case 400:
+      return absl::InvalidArgumentError(text);
+    case 404:
+      return absl::NotFoundError(text);
+    case 503:
+      return absl::UnavailableError(text);
+    default:
+      return absl::InternalError(text);
+  }
+}
+
+absl::StatusOr<std::shared_ptr<rapidjson::Document>> ParseReply(
+    const absl::StatusOr<InboundMessage>& reply, absl::string_view action) {
+  RETURN_IF_ERROR(reply.status());
+  auto document = std::make_shared<rapidjson::Document>();
+  document->Parse(reply->payload().data(), reply->payload().size());
+  if (document->HasParseError() || !document->IsObject()) {
+    return absl::InternalError(absl::StrCat(action, ": the broker's answer is not JSON"));
+  }
+  RETURN_IF_ERROR(ErrorOf(*document, action));
+  return document;
+}
+
+bool IsToken(absl::string_view token, absl::string_view also) {
+  return !token.empty() && std::all_of(token.begin(), token.end(), [&](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
+           also.find(c) != absl::string_view::npos;
+  });
+}
+
+}  // namespace
+
+void CallJetStream(const JetStreamContext& context, const std::string& verb, std::string json,
+                   ApiCallback done) {
+  OutgoingMessage message;
+  message.subject = absl::StrCat("$JS.API.", verb);
+  message.payload = std::move(json);
+  context.request(std::move(message), kJetStreamTimeout,
+                  [verb, done = std::move(done)](absl::StatusOr<InboundMessage> reply) {
+                    if (!reply.ok() && IsNoResponders(reply.status())) {
+                      return done(absl::FailedPreconditionError(kDisabled));
+                    }
+                    done(ParseReply(reply, verb));
+                  });
+}
+
+void PublishToStream(const JetStreamContext& context, OutgoingMessage message, AckCallback done) {
+  const std::string subject = message.subject;
+  context.request(std::move(message), kJetStreamTimeout,
+                  [subject, done = std::move(done)](absl::StatusOr<InboundMessage> reply) {
+                    auto document = ParseReply(reply, absl::StrCat("storing ", subject));
+                    if (!document.ok()) return done(document.status());
+                    const auto sequence = (*document)->FindMember("seq");
+                    if (sequence == (*document)->MemberEnd() || !sequence->value.IsUint64()) {
+                      return done(absl::InternalError(absl::StrCat(
+                          "storing ", subject, ": an acknowledgement without a sequence")));
+                    }
+                    done(sequence->value.GetUint64());
+                  });
+}
+
+void EnsureBucket(const JetStreamContext& context, const KeyValueOptions& options,
+                  std::function<void(absl::Status)> done) {
+  int64_t max_age = 0;
+  if (options.ttl != absl::InfiniteDuration()) {
+    max_age = std::max<int64_t>(absl::ToInt64Nanoseconds(options.ttl), 100'000'000);
+  }
+  const int64_t two_minutes = absl::ToInt64Nanoseconds(absl::Minutes(2));
+  const std::string stream = StreamOf(options);
+  std::string json = absl::StrCat(
+      R"({"name":")", stream, R"(","subjects":["$KV.)", options.bucket,
+      R"(.>"],"retention":"limits","max_consumers":-1,"max_msgs":-1,"max_bytes":-1,)",
+      R"("max_msgs_per_subject":1,"max_msg_size":-1,"max_age":)", max_age, R"(,"storage":")",
+      options.memory_storage ? "memory" : "file", R"(","discard":"new","num_replicas":)",
+      options.replicas, R"(,"duplicate_window":)",
+      max_age == 0 ? two_minutes : std::min(max_age, two_minutes),
+      R"(,"deny_delete":true,"allow_rollup_hdrs":true,"allow_direct":true})");
+  CallJetStream(context, absl::StrCat("STREAM.CREATE.", stream), std::move(json),
+                [bucket = options.bucket, done = std::move(done)](auto created) {
+                  if (absl::IsAlreadyExists(created.status())) {
+                    LOG(WARNING) << "bucket " << bucket
+                                 << " exists with another configuration and is used as it is";
+                    return done(absl::OkStatus());
+                  }
+                  done(created.status());
+                });
+}
+
+absl::Status EnsureBucketAndWait(const JetStreamContext& context, const KeyValueOptions& options) {
+  auto result = std::make_shared<std::promise<absl::Status>>();
+  EnsureBucket(context, options, [result](absl::Status status) { result->set_value(status); });
+  return WithContext(result->get_future().get(), absl::StrCat("opening bucket ", options.bucket));
+}
+
+absl::Status CheckBucketName(absl::string_view bucket) {
+  if (IsToken(bucket, "_-")) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("a bucket's name is made of [A-Za-z0-9_-]: \"", bucket, "\""));
+}
+
+absl::Status CheckKey(absl::string_view key) {
+  for (const absl::string_view token : absl::StrSplit(key, '.')) {
+    if (IsToken(token, "_=/-")) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("a key is made of dots and [A-Za-z0-9_=/-]: \"", key, "\""));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckKeyPattern(absl::string_view pattern) {
+  for (const absl::string_view token : absl::StrSplit(pattern, '.')) {
+    if (token == "*" || token == ">" || IsToken(token, "_=/-")) continue;
+    return absl::InvalidArgumentError(absl::StrCat("not a pattern of keys: \"", pattern, "\""));
+  }
+  return absl::OkStatus();
+}
+
+std::string StreamOf(const KeyValueOptions& options) { return absl::StrCat("KV_", options.bucket); }
+
+std::string SubjectOfKey(const KeyValueOptions& options, absl::string_view key) {
+  return absl::StrCat("$KV.", options.bucket, ".", key);
+}
+
+std::string KeyOfSubject(const KeyValueOptions& options, absl::string_view subject) {
+  absl::ConsumePrefix(&subject, absl::StrCat("$KV.", options.bucket, "."));
+  return std::string(subject);
+}
+
+bool IsRemoval(absl::string_view kv_operation) {
+  return kv_operation == "DEL" || kv_operation == "PURGE";
+}
+
+}  // namespace varpulis::transport

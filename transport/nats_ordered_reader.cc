@@ -1,0 +1,257 @@
+#include "transport/nats_ordered_reader.h"
+
+#include <atomic>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/ids.h"
+#include "base/strand.h"
+#include "glog/logging.h"
+
+namespace varpulis::transport {
+namespace {
+
+constexpr absl::Duration kHeartbeat = absl::Seconds(1);
+constexpr absl::Duration kSilence = absl::Seconds(3);
+constexpr absl::Duration kRetry = absl::Milliseconds(100);
+
+// The numbers in "$JS.ACK.{stream}.{consumer}.{deliveries}.{stream seq}.{consumer
+// seq}.{time}.{pending}", or the same with domain and account in front.
+struct Delivery {
+  uint64_t stream_sequence = 0;
+  uint64_t consumer_sequence = 0;
+  uint64_t pending = 0;
+};
+
+bool ParseDelivery(absl::string_view reply, Delivery* delivery) {
+  const std::vector<absl::string_view> tokens = absl::StrSplit(reply, '.');
+  const size_t shift = tokens.size() == 9 ? 0 : 2;
+  return tokens.size() >= 9 + shift && tokens[0] == "$JS" &&
+         absl::SimpleAtoi(tokens[5 + shift], &delivery->stream_sequence) &&
+         absl::SimpleAtoi(tokens[6 + shift], &delivery->consumer_sequence) &&
+         absl::SimpleAtoi(tokens[8 + shift], &delivery->pending);
+}
+
+uint64_t Number(const rapidjson::Document& document, const char* name) {
+  const auto member = document.FindMember(name);
+  return member != document.MemberEnd() && member->value.IsUint64() ? member->value.GetUint64() : 0;
+}
+
+std::string Text(const rapidjson::Document& document, const char* name) {
+  const auto member = document.FindMember(name);
+  return member != document.MemberEnd() && member->value.IsString() ? member->value.GetString()
+                                                                    : "";
+}
+
+}  // namespace
+
+// Lives on its strand. What arrives from outside holds it weakly and posts.
+class NatsOrderedReader::Core : public std::enable_shared_from_this<Core> {
+ public:
+  Core(JetStreamContext context, KeyValueOptions bucket, const std::string& pattern,
+       Callbacks callbacks)
+      : context_(std::move(context)),
+        bucket_(std::move(bucket)),
+        filter_(SubjectOfKey(bucket_, pattern)),
+        callbacks_(std::move(callbacks)) {}
+
+  // Posts `task`, which runs unless the reader has quit or, with `attempt`, tried anew since.
+  void Post(std::function<void()> task) {
+    strand_.Post([this, task = std::move(task)] {
+      if (!quit_) task();
+    });
+  }
+  void PostFor(uint64_t attempt, std::function<void()> task) {
+    Post([this, attempt, task = std::move(task)] {
+      if (attempt == attempt_) task();
+    });
+  }
+
+  void Begin() {
+    Post([this] { Connect(); });
+    Watch();
+  }
+  void ConnectionRestored() {
+    Post([this] { Connect(); });
+  }
+  void Quit() {
+    quit_ = true;
+    strand_.Post([this] { subscription_.reset(); });
+  }
+  void Join() {
+    Quit();
+    strand_.Stop();
+  }
+
+ private:
+  void Connect();
+  void CreateConsumer(const rapidjson::Document& stream);
+  void Created(const rapidjson::Document& consumer);
+  void Failed(const absl::Status& status);
+  void Receive(const InboundMessage& message);
+  void CaughtUp();
+  void Watch();
+  ApiCallback Continue(void (Core::*next)(const rapidjson::Document&));
+
+  const JetStreamContext context_;
+  const KeyValueOptions bucket_;
+  const std::string filter_;
+  const Callbacks callbacks_;
+  std::atomic<bool> quit_{false};
+
+  uint64_t attempt_ = 0;
+  std::string stream_created_;      // tells a stream from its successor of the same name
+  uint64_t last_sequence_ = 0;      // delivered
+  uint64_t consumer_sequence_ = 0;  // of this attempt
+  bool caught_up_ = false;
+  std::chrono::steady_clock::time_point last_sign_of_life_;
+  std::string inbox_;
+  std::unique_ptr<Subscription> subscription_;
+
+  Strand strand_{"kv-reader"};  // last: joined first
+};
+
+ApiCallback NatsOrderedReader::Core::Continue(void (Core::*next)(const rapidjson::Document&)) {
+  return [weak = weak_from_this(), attempt = attempt_,
+          next](absl::StatusOr<std::shared_ptr<rapidjson::Document>> reply) {
+    const std::shared_ptr<Core> core = weak.lock();
+    if (core == nullptr) return;
+    core->PostFor(attempt, [raw = core.get(), next, reply = std::move(reply)] {
+      if (!reply.ok()) return raw->Failed(reply.status());
+      (raw->*next)(**reply);
+    });
+  };
+}
+
+void NatsOrderedReader::Core::Connect() {
+  ++attempt_;
+  consumer_sequence_ = 0;
+  last_sign_of_life_ = std::chrono::steady_clock::now();
+  subscription_.reset();
+  CallJetStream(context_, absl::StrCat("STREAM.INFO.", StreamOf(bucket_)), "",
+                Continue(&Core::CreateConsumer));
+}
+
+void NatsOrderedReader::Core::CreateConsumer(const rapidjson::Document& stream) {
+  const std::string created = Text(stream, "created");
+  if (created != stream_created_) {
+    stream_created_ = created;
+    last_sequence_ = 0;
+  }
+  inbox_ = absl::StrCat(context_.inbox_prefix, ".", NewUuid());
+  SubscribeOptions options;
+  options.subject = inbox_;
+  auto subscription = context_.bus->Subscribe(
+      options, [weak = weak_from_this(), attempt = attempt_](InboundMessage message) {
+        const std::shared_ptr<Core> core = weak.lock();
+        if (core == nullptr) return;
+        core->PostFor(attempt, [raw = core.get(),
+                                shared = std::make_shared<InboundMessage>(std::move(message))] {
+          raw->Receive(*shared);
+        });
+      });
+  if (!subscription.ok()) return Failed(subscription.status());
+  subscription_ = *std::move(subscription);
+  const std::string start =
+      last_sequence_ == 0 ? std::string(R"("deliver_policy":"all")")
+                          : absl::StrCat(R"("deliver_policy":"by_start_sequence","opt_start_seq":)",
+                                         last_sequence_ + 1);
+  CallJetStream(
+      context_, absl::StrCat("CONSUMER.CREATE.", StreamOf(bucket_)),
+      absl::StrCat(R"({"stream_name":")", StreamOf(bucket_), R"(","config":{"deliver_subject":")",
+                   inbox_, R"(","filter_subject":")", filter_, R"(",)", start,
+                   R"(,"ack_policy":"none","max_deliver":1,"replay_policy":"instant",)",
+                   R"("num_replicas":1,"mem_storage":true,"inactive_threshold":30000000000,)",
+                   R"("idle_heartbeat":)", absl::ToInt64Nanoseconds(kHeartbeat), "}}"),
+      Continue(&Core::Created));
+}
+
+void NatsOrderedReader::Core::Created(const rapidjson::Document& consumer) {
+  if (Number(consumer, "num_pending") == 0 && consumer_sequence_ == 0) {
+    const auto delivered = consumer.FindMember("delivered");
+    const bool none = delivered == consumer.MemberEnd() || !delivered->value.IsObject() ||
+                      !delivered->value.HasMember("consumer_seq") ||
+                      delivered->value["consumer_seq"].GetUint64() == 0;
+    if (none) CaughtUp();
+  }
+}
+
+void NatsOrderedReader::Core::Failed(const absl::Status& status) {
+  if (callbacks_.on_trouble) callbacks_.on_trouble(status);
+  subscription_.reset();
+  const auto again = [this, attempt = attempt_] {
+    strand_.After(kRetry, [this, attempt] {
+      if (!quit_ && attempt == attempt_) Connect();
+    });
+  };
+  if (!absl::IsNotFound(status)) return again();
+  // A bucket in memory does not survive its broker.
+  EnsureBucket(context_, bucket_,
+               [weak = weak_from_this(), attempt = attempt_, again](absl::Status) {
+                 const std::shared_ptr<Core> core = weak.lock();
+                 if (core != nullptr) core->PostFor(attempt, again);
+               });
+}
+
+void NatsOrderedReader::Core::Receive(const InboundMessage& message) {
+  last_sign_of_life_ = std::chrono::steady_clock::now();
+  Delivery delivery;
+  if (!ParseDelivery(message.reply_to(), &delivery)) {
+    // A heartbeat says how far the consumer is.
+    uint64_t sent = 0;
+    const std::optional<std::string> last = message.Header("Nats-Last-Consumer");
+    if (last.has_value() && absl::SimpleAtoi(*last, &sent) && sent != consumer_sequence_) Connect();
+    return;
+  }
+  if (delivery.consumer_sequence != consumer_sequence_ + 1) return Connect();
+  consumer_sequence_ = delivery.consumer_sequence;
+  if (delivery.stream_sequence > last_sequence_) {
+    last_sequence_ = delivery.stream_sequence;
+    StoredMessage stored;
+    stored.key = KeyOfSubject(bucket_, message.subject());
+    stored.value = std::string(message.payload());
+    stored.sequence = delivery.stream_sequence;
+    stored.removal =
+        message.payload().empty() && IsRemoval(message.Header(kKvOperationHeader).value_or(""));
+    callbacks_.on_message(std::move(stored));
+    if (quit_) return;
+  }
+  if (delivery.pending == 0) CaughtUp();
+}
+
+void NatsOrderedReader::Core::CaughtUp() {
+  if (caught_up_) return;
+  caught_up_ = true;
+  if (callbacks_.on_caught_up) callbacks_.on_caught_up();
+}
+
+void NatsOrderedReader::Core::Watch() {
+  strand_.After(kHeartbeat, [this] {
+    if (quit_) return;
+    const auto silent = std::chrono::steady_clock::now() - last_sign_of_life_;
+    if (silent > absl::ToChronoNanoseconds(kSilence)) Connect();
+    Watch();
+  });
+}
+
+NatsOrderedReader::NatsOrderedReader(JetStreamContext context, KeyValueOptions bucket,
+                                     const std::string& pattern, Callbacks callbacks)
+    : core_(std::make_shared<Core>(context, std::move(bucket), pattern, std::move(callbacks))) {
+  listener_ = context.bus->AddConnectionListener([core = core_.get()](ConnectionState state) {
+    if (state == ConnectionState::kConnected) core->ConnectionRestored();
+  });
+  core_->Begin();
+}
+
+NatsOrderedReader::~NatsOrderedReader() {
+  listener_.reset();
+  core_->Join();
+}
+
+void NatsOrderedReader::Quit() { core_->Quit(); }
+
+}  // namespace varpulis::transport

@@ -1,0 +1,281 @@
+#include "transport/nats_record_log.h"
+
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "base/mutex.h"
+#include "base/status_macros.h"
+#include "transport/nats_ordered_reader.h"
+
+namespace varpulis::transport {
+namespace {
+
+constexpr int kBarrierAttempts = 50;
+constexpr absl::Duration kLoadTimeout = absl::Seconds(30);
+constexpr size_t kHeaderRoom = 256;  // what our headers take of max_payload, amply
+
+OutgoingMessage MessageOf(const KeyValueOptions& bucket, RecordWrite write, uint64_t expected) {
+  OutgoingMessage message;
+  message.subject = SubjectOfKey(bucket, write.key);
+  message.headers.emplace_back(kExpectedLastSequenceHeader, absl::StrCat(expected));
+  if (write.remove) {
+    message.headers.emplace_back(kKvOperationHeader, "DEL");
+  } else {
+    message.payload = std::move(write.value);
+  }
+  return message;
+}
+
+// The chain of writes since one Open. Thread-safe; outlives the log for the sake of callbacks.
+class Chain {
+ public:
+  explicit Chain(uint64_t sequence) : last_(sequence) {}
+
+  absl::Status dead() const {
+    MutexLock lock(mutex_);
+    return dead_;
+  }
+  // The sequence to expect for each of `count` more writes, counted up.
+  uint64_t Extend(size_t count) {
+    MutexLock lock(mutex_);
+    const uint64_t expected = last_;
+    last_ += count;
+    return expected;
+  }
+  // The first failure decides; those behind it in the pipeline only follow.
+  absl::Status Break(const absl::Status& status) {
+    MutexLock lock(mutex_);
+    if (dead_.ok()) dead_ = status;
+    return dead_;
+  }
+
+ private:
+  mutable Mutex mutex_;
+  uint64_t last_ ABSL_GUARDED_BY(mutex_);
+  absl::Status dead_ ABSL_GUARDED_BY(mutex_);
+};
+
+// One Append: calls back when all of its writes are acknowledged.
+class Batch {
+ public:
+  Batch(size_t writes, uint64_t last, std::function<void(absl::StatusOr<uint64_t>)> done)
+      : missing_(writes), last_(last), done_(std::move(done)) {}
+
+  void Acknowledge(const absl::Status& status) {
+    {
+      MutexLock lock(mutex_);
+      if (status_.ok()) status_ = status;
+      if (--missing_ > 0) return;
+    }
+    if (status_.ok()) {
+      done_(last_);
+    } else {
+      done_(status_);
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  size_t missing_;
+  absl::Status status_;  // constant once nothing is missing
+  const uint64_t last_;
+  const std::function<void(absl::StatusOr<uint64_t>)> done_;
+};
+
+class NatsRecordLog : public RecordLog {
+ public:
+  NatsRecordLog(JetStreamContext context, KeyValueOptions bucket)
+      : context_(std::move(context)),
+        bucket_(std::move(bucket)),
+        state_(std::make_shared<State>()) {}
+
+  void Open(RecordWrite barrier, std::function<void(absl::StatusOr<Opened>)> done) override;
+  void Append(std::vector<RecordWrite> writes,
+              std::function<void(absl::StatusOr<uint64_t>)> done) override;
+  bool durable() const override { return !bucket_.memory_storage; }
+
+ private:
+  using OpenCallback = std::function<void(absl::StatusOr<Opened>)>;
+  struct State {
+    Mutex mutex;
+    std::shared_ptr<Chain> chain ABSL_GUARDED_BY(mutex);
+    std::unique_ptr<NatsOrderedReader> loader ABSL_GUARDED_BY(mutex);
+  };
+  struct Opening {
+    JetStreamContext context;
+    KeyValueOptions bucket;
+    std::weak_ptr<State> state;
+    RecordWrite barrier;
+    OpenCallback done;
+    int attempts_left = kBarrierAttempts;
+  };
+  using OpeningPtr = std::shared_ptr<Opening>;
+
+  // Open, step by step.
+  static void FindEnd(const OpeningPtr& opening);
+  static void WriteBarrier(const OpeningPtr& opening, uint64_t end);
+  static void Load(const OpeningPtr& opening, uint64_t barrier);
+
+  absl::Status CheckWrites(const std::vector<RecordWrite>& writes) const;
+
+  const JetStreamContext context_;
+  const KeyValueOptions bucket_;
+  const std::shared_ptr<State> state_;
+};
+
+void NatsRecordLog::Open(RecordWrite barrier, OpenCallback done) {
+  if (absl::Status valid = CheckWrites({barrier}); !valid.ok()) return done(valid);
+  std::unique_ptr<NatsOrderedReader> previous;  // of an earlier Open; joined outside the lock
+  {
+    MutexLock lock(state_->mutex);
+    previous.swap(state_->loader);
+    state_->chain = nullptr;
+  }
+  previous.reset();
+  auto opening = std::make_shared<Opening>();
+  opening->context = context_;
+  opening->bucket = bucket_;
+  opening->state = state_;
+  opening->barrier = std::move(barrier);
+  opening->done = std::move(done);
+  EnsureBucket(context_, bucket_, [opening](absl::Status status) {
+    if (!status.ok()) return opening->done(status);
+    FindEnd(opening);
+  });
+}
+
+void NatsRecordLog::FindEnd(const OpeningPtr& opening) {
+  CallJetStream(
+      opening->context, absl::StrCat("STREAM.INFO.", StreamOf(opening->bucket)), "",
+      [opening](absl::StatusOr<std::shared_ptr<rapidjson::Document>> info) {
+        if (!info.ok()) return opening->done(info.status());
+        const auto state = (*info)->FindMember("state");
+        if (state == (*info)->MemberEnd() || !state->value.IsObject() ||
+            !state->value.HasMember("last_seq") || !state->value["last_seq"].IsUint64()) {
+          return opening->done(absl::InternalError("the broker does not tell the stream's end"));
+        }
+        WriteBarrier(opening, state->value["last_seq"].GetUint64());
+      });
+}
+
+void NatsRecordLog::WriteBarrier(const OpeningPtr& opening, uint64_t end) {
+  PublishToStream(opening->context, MessageOf(opening->bucket, opening->barrier, end),
+                  [opening](absl::StatusOr<uint64_t> sequence) {
+                    // Somebody wrote between the look and the write: look again.
+                    if (absl::IsAborted(sequence.status()) && --opening->attempts_left > 0) {
+                      return FindEnd(opening);
+                    }
+                    if (!sequence.ok()) return opening->done(sequence.status());
+                    Load(opening, *sequence);
+                  });
+}
+
+void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
+  const std::shared_ptr<State> state = opening->state.lock();
+  if (state == nullptr) return opening->done(absl::CancelledError("the log was closed"));
+
+  // Only touched on the reader's strand.
+  struct Loading {
+    std::map<std::string, Record> records;
+    absl::Time deadline = absl::Now() + kLoadTimeout;
+    bool done = false;
+  };
+  auto loading = std::make_shared<Loading>();
+  const std::weak_ptr<State> weak = state;
+  const auto finish = [opening, loading, weak](absl::StatusOr<Opened> result) {
+    if (loading->done) return;
+    loading->done = true;
+    const std::shared_ptr<State> alive = weak.lock();
+    if (alive != nullptr) {
+      MutexLock lock(alive->mutex);
+      if (result.ok()) alive->chain = std::make_shared<Chain>(result->barrier_sequence);
+      if (alive->loader != nullptr) alive->loader->Quit();
+    }
+    opening->done(std::move(result));
+  };
+
+  NatsOrderedReader::Callbacks callbacks;
+  callbacks.on_message = [barrier, loading, finish](NatsOrderedReader::StoredMessage message) {
+    if (message.sequence > barrier) {
+      // The own barrier has been replaced by the next leader's.
+      return finish(absl::AbortedError("another coordinator has opened the log since"));
+    }
+    if (message.removal) {
+      loading->records.erase(message.key);
+    } else {
+      loading->records[message.key] = {message.key, std::move(message.value), message.sequence};
+    }
+    if (message.sequence < barrier) return;
+    Opened opened;
+    opened.barrier_sequence = barrier;
+    std::map<uint64_t, Record> by_sequence;
+    for (auto& [key, record] : loading->records) {
+      by_sequence.emplace(record.sequence, std::move(record));
+    }
+    for (auto& [sequence, record] : by_sequence) opened.records.push_back(std::move(record));
+    finish(std::move(opened));
+  };
+  callbacks.on_trouble = [loading, finish](absl::Status status) {
+    if (absl::Now() > loading->deadline || absl::IsCancelled(status)) finish(status);
+  };
+  auto reader = std::make_unique<NatsOrderedReader>(opening->context, opening->bucket, ">",
+                                                    std::move(callbacks));
+  std::unique_ptr<NatsOrderedReader> replaced;
+  MutexLock lock(state->mutex);
+  replaced.swap(state->loader);
+  state->loader = std::move(reader);
+}
+
+absl::Status NatsRecordLog::CheckWrites(const std::vector<RecordWrite>& writes) const {
+  const auto most = static_cast<size_t>(context_.bus->max_payload());
+  for (const RecordWrite& write : writes) {
+    RETURN_IF_ERROR(CheckKey(write.key));
+    if (!write.remove && write.value.size() + kHeaderRoom > most) {
+      return absl::ResourceExhaustedError(
+          absl::StrCat("record ", write.key, " of ", write.value.size(),
+                       " bytes is larger than the broker takes (max_payload is ", most, " bytes)"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void NatsRecordLog::Append(std::vector<RecordWrite> writes,
+                           std::function<void(absl::StatusOr<uint64_t>)> done) {
+  std::shared_ptr<Chain> chain;
+  {
+    MutexLock lock(state_->mutex);
+    chain = state_->chain;
+  }
+  if (chain == nullptr) return done(absl::FailedPreconditionError("the log is not open"));
+  if (absl::Status dead = chain->dead(); !dead.ok()) return done(dead);
+  // Refused before anything is sent, so the chain stays whole.
+  if (absl::Status valid = CheckWrites(writes); !valid.ok()) return done(valid);
+  uint64_t expected = chain->Extend(writes.size());
+  if (writes.empty()) return done(expected);
+
+  auto batch = std::make_shared<Batch>(writes.size(), expected + writes.size(), std::move(done));
+  for (RecordWrite& write : writes) {
+    PublishToStream(
+        context_, MessageOf(bucket_, std::move(write), expected),
+        [chain, batch, expected](absl::StatusOr<uint64_t> sequence) {
+          if (sequence.ok() && *sequence != expected + 1) {
+            sequence = absl::AbortedError("the log's sequence has jumped");
+          }
+          batch->Acknowledge(sequence.ok() ? absl::OkStatus() : chain->Break(sequence.status()));
+        });
+    ++expected;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<RecordLog>> OpenNatsRecordLog(JetStreamContext context,
+                                                             KeyValueOptions options) {
+  RETURN_IF_ERROR(CheckBucketName(options.bucket));
+  RETURN_IF_ERROR(EnsureBucketAndWait(context, options));
+  return std::make_unique<NatsRecordLog>(std::move(context), std::move(options));
+}
+
+}  // namespace varpulis::transport

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <nats/nats.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+#include "base/mutex.h"
+#include "transport/bus.h"
+
+namespace varpulis::transport {
+
+// Lets a handler run one call at a time until it is closed, and Close waits for the call that is
+// running. Close from another handler of the same delivery thread does not wait for that thread's
+// queue, which is why nats.c's own "subscription complete" is not what the destructor waits for.
+// Thread-safe; Close must not be called from inside the handler.
+template <typename... Args>
+class HandlerGate {
+ public:
+  explicit HandlerGate(std::function<void(Args...)> handler) : handler_(std::move(handler)) {}
+
+  void Call(Args... args) {
+    if (closing_) return;
+    MutexLock lock(mutex_);
+    if (handler_) handler_(std::move(args)...);
+  }
+
+  void Close() {
+    closing_ = true;  // a long queue gives way
+    std::function<void(Args...)> dropped;
+    {
+      MutexLock lock(mutex_);
+      dropped.swap(handler_);
+    }
+  }
+
+ private:
+  std::atomic<bool> closing_{false};
+  Mutex mutex_;  // held while the handler runs
+  std::function<void(Args...)> handler_ ABSL_GUARDED_BY(mutex_);
+};
+
+// A subscription on nats.c with a handler on its shared delivery threads. Survives its connection,
+// which counts the owners of `user` to know whether any is left.
+class NatsSubscription : public Subscription {
+ public:
+  static absl::StatusOr<std::unique_ptr<NatsSubscription>> Create(natsConnection* connection,
+                                                                  const SubscribeOptions& options,
+                                                                  Bus::Handler handler,
+                                                                  std::shared_ptr<int> user);
+  ~NatsSubscription() override;
+
+  uint64_t dropped() const override;
+
+ private:
+  using Gate = HandlerGate<InboundMessage>;
+
+  NatsSubscription(natsSubscription* subscription, std::shared_ptr<Gate> gate,
+                   std::shared_ptr<int> user)
+      : subscription_(subscription), gate_(std::move(gate)), user_(std::move(user)) {}
+
+  natsSubscription* const subscription_;
+  const std::shared_ptr<Gate> gate_;
+  const std::shared_ptr<int> user_;
+};
+
+}  // namespace varpulis::transport
