@@ -1,0 +1,230 @@
+#include "engine/io/event_line.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+
+#include "base/status_macros.h"
+#include "engine/io/evt_value.h"
+#include "engine/runtime/all_fields.h"
+#include "engine/runtime/text.h"
+
+namespace varpulis::engine {
+namespace {
+
+constexpr int64_t kMillisecond = 1'000'000;
+constexpr size_t kMaxExpected = 64;  // remembered fields per type
+
+absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
+
+// After the closing bracket: nothing, or one `;`.
+absl::Status CheckRest(const char* at, const char* end) {
+  at = SkipBlanks(at, end);
+  if (at < end && *at == ';') at = SkipBlanks(at + 1, end);
+  return at == end ? absl::OkStatus() : Invalid("text after the event");
+}
+
+}  // namespace
+
+absl::Status EventLineReader::Read(std::string_view line, LineEvent* event) {
+  *event = LineEvent();
+  if (line.size() > kMaxLineBytes) {
+    return Invalid(absl::StrCat("line is longer than ", kMaxLineBytes, " bytes"));
+  }
+  const char* begin = SkipBlanks(line.data(), line.data() + line.size());
+  line.remove_prefix(static_cast<size_t>(begin - line.data()));
+  while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r')) {
+    line.remove_suffix(1);
+  }
+  if (line.empty() || line[0] == '#') return absl::OkStatus();
+  event->has_timestamp = has_offset_;
+  event->row.timestamp_ns = offset_ns_;
+  switch (line[0]) {
+    case '/':
+      if (line.substr(0, 2) == "//") return absl::OkStatus();
+      break;
+    case 'B':
+      if (line.substr(0, 5) == "BATCH") return ReadBatch(line.substr(5));
+      break;
+    case '@':
+      RETURN_IF_ERROR(ReadOffset(&line, event));
+      break;
+    default:
+      break;
+  }
+  event->present = true;
+  if (!line.empty() && line[0] == '{') return ReadJson(line, event);
+  return ReadText(line, event);
+}
+
+absl::Status EventLineReader::ReadBatch(std::string_view rest) {
+  const std::string_view text = Trim(rest);
+  if (text.empty()) return absl::OkStatus();
+  int64_t milliseconds = 0, ns = 0;
+  if (rest[0] != ' ' && rest[0] != '\t') return Invalid("`BATCH` without a number of milliseconds");
+  if (!ParseInt(text, &milliseconds) || milliseconds < 0 ||
+      __builtin_mul_overflow(milliseconds, kMillisecond, &ns)) {
+    return Invalid("`BATCH` without a number of milliseconds");
+  }
+  has_offset_ = true;
+  offset_ns_ = ns;
+  return absl::OkStatus();
+}
+
+absl::Status EventLineReader::ReadOffset(std::string_view* line, LineEvent* event) {
+  const char* at = line->data() + 1;
+  const char* end = line->data() + line->size();
+  int64_t number = 0, ns = 0;
+  const auto parsed = std::from_chars(at, end, number);
+  const char* word = parsed.ptr;
+  const char* space = std::find_if(word, end, [](char c) { return c == ' ' || c == '\t'; });
+  const std::string_view unit(word, static_cast<size_t>(space - word));
+  int64_t scale = 0;
+  if (unit.empty() || unit == "ms") scale = kMillisecond;
+  if (unit == "s") scale = 1000 * kMillisecond;
+  if (unit == "m") scale = 60'000 * kMillisecond;
+  if (parsed.ec != std::errc() || number < 0 || scale == 0 || space == end ||
+      __builtin_mul_overflow(number, scale, &ns)) {
+    return Invalid("`@` without an offset such as @1500ms, @3s or @2m, and an event");
+  }
+  event->has_timestamp = true;
+  event->row.timestamp_ns = ns;
+  at = SkipBlanks(space, end);
+  *line = std::string_view(at, static_cast<size_t>(end - at));
+  return absl::OkStatus();
+}
+
+EventLineReader::KnownType& EventLineReader::Known(std::string_view name) {
+  if (last_ != nullptr && last_->name == name) return *last_;
+  const InputType* type = inputs_.Find(name);
+  if (type == nullptr) type = fallback_;
+  KnownType* known = &unknown_;
+  if (type != nullptr) {
+    std::unique_ptr<KnownType>& slot = known_[type];
+    if (slot == nullptr) slot = std::make_unique<KnownType>();
+    known = slot.get();
+    known->type = type;
+  }
+  // The fallback and the unknown stand for many names.
+  known->name.assign(name.data(), name.size());
+  last_ = known;
+  return *known;
+}
+
+void EventLineReader::StartRow(const InputType* type, LineEvent* event) {
+  event->type = type;
+  if (type == nullptr) return;
+  event->row.slots = arena_.Allocate<Value>(type->slot_count);
+  for (size_t i = 0; i < type->slot_count; ++i) event->row.slots[i] = Value();
+}
+
+absl::Status EventLineReader::ReadText(std::string_view line, LineEvent* event) {
+  const char* begin = line.data();
+  const char* end = begin + line.size();
+  const char* open = begin;
+  while (open < end && *open != '{' && *open != '(') ++open;
+  if (open == end) return Invalid("not an event: `Type { field: value }` is expected");
+  const char* name_end = open;
+  while (name_end > begin && (name_end[-1] == ' ' || name_end[-1] == '\t')) --name_end;
+  if (name_end == begin) return Invalid("event has no type");
+  event->type_name = std::string_view(begin, static_cast<size_t>(name_end - begin));
+  KnownType& known = Known(event->type_name);
+  StartRow(known.type, event);
+  return *open == '{' ? ReadFields(open + 1, end, known, event)
+                      : ReadPositional(open + 1, end, known, event);
+}
+
+absl::Status EventLineReader::ReadFields(const char* at, const char* end, KnownType& known,
+                                         LineEvent* event) {
+  const InputType* type = known.type;
+  const bool wants_all = type != nullptr && type->all_fields_slot >= 0;
+  std::vector<MapEntry> all;
+  size_t count = 0;
+  at = SkipBlanks(at, end);
+  while (at < end && *at != '}') {
+    int slot = -1;
+    std::string_view name;
+    const size_t length = count < known.fields.size() ? known.fields[count].name.size() : 0;
+    if (length > 0 && static_cast<size_t>(end - at) > length && at[length] == ':' &&
+        std::memcmp(at, known.fields[count].name.data(), length) == 0) {
+      name = std::string_view(at, length);
+      slot = known.fields[count].slot;
+      at += length + 1;
+    } else {
+      const auto* colon = static_cast<const char*>(std::memchr(at, ':', static_cast<size_t>(end - at)));
+      if (colon == nullptr) return Invalid("field without `:`");
+      name = Trim({at, static_cast<size_t>(colon - at)});
+      if (name.empty()) return Invalid("field without a name");
+      slot = type != nullptr ? type->SlotOf(name) : -1;
+      if (count < kMaxExpected && name.size() <= 256) {
+        if (known.fields.size() <= count) known.fields.resize(count + 1);
+        known.fields[count].name.assign(name.data(), name.size());
+        known.fields[count].slot = slot;
+      }
+      at = colon + 1;
+    }
+    if (++count > kMaxFields) {
+      return Invalid(absl::StrCat("event has more than ", kMaxFields, " fields"));
+    }
+    at = SkipBlanks(at, end);
+    Value value;
+    Value* out = slot >= 0 ? &event->row.slots[slot] : wants_all ? &value : nullptr;
+    RETURN_IF_ERROR(ReadEvtValue(&at, end, '}', 0, arena_, out),
+                    Annotate("field `", absl::string_view(name.data(), name.size()), "`"));
+    if (wants_all) all.push_back({name, *out});
+    if (at < end && *at == ',') at = SkipBlanks(at + 1, end);
+  }
+  if (at >= end) return Invalid("event without closing `}`");
+  if (wants_all) {
+    AllFields fields(*type, arena_, all.size());
+    for (const MapEntry& entry : all) fields.Add(entry.key, entry.value);
+    fields.Finish(event->row.slots);
+  }
+  return CheckRest(at + 1, end);
+}
+
+absl::Status EventLineReader::ReadPositional(const char* at, const char* end, KnownType& known,
+                                             LineEvent* event) {
+  const InputType* type = known.type;
+  std::vector<MapEntry> all;
+  const bool wants_all = type != nullptr && type->all_fields_slot >= 0;
+  size_t count = 0;
+  at = SkipBlanks(at, end);
+  while (at < end && *at != ')') {
+    if (count >= kMaxFields) {
+      return Invalid(absl::StrCat("event has more than ", kMaxFields, " fields"));
+    }
+    const std::string name = absl::StrCat("field_", count++);
+    const int slot = type != nullptr ? type->SlotOf(name) : -1;
+    Value value;
+    RETURN_IF_ERROR(ReadEvtValue(&at, end, ')', 0, arena_, &value), Annotate("field `", name, "`"));
+    if (slot >= 0) event->row.slots[slot] = value;
+    if (wants_all) all.push_back({arena_.CopyString(name), value});
+    if (at < end && *at == ',') at = SkipBlanks(at + 1, end);
+  }
+  if (at >= end) return Invalid("event without closing `)`");
+  if (wants_all) {
+    AllFields fields(*type, arena_, all.size());
+    for (const MapEntry& entry : all) fields.Add(entry.key, entry.value);
+    fields.Finish(event->row.slots);
+  }
+  return CheckRest(at + 1, end);
+}
+
+absl::Status EventLineReader::ReadJson(std::string_view line, LineEvent* event) {
+  if (json_ == nullptr) json_ = std::make_unique<JsonLineParser>();
+  RETURN_IF_ERROR(json_->Parse(line));
+  event->type_name = json_->type_name();
+  if (json_->has_timestamp()) {
+    event->has_timestamp = true;
+    event->row.timestamp_ns = json_->timestamp_ns();
+  }
+  const InputType* type = inputs_.Find(event->type_name);
+  if (type == nullptr) type = fallback_;
+  StartRow(type, event);
+  return json_->Fields(type, arena_, event->row.slots);
+}
+
+}  // namespace varpulis::engine
