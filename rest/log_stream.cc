@@ -37,7 +37,7 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
     transport::SubscribeOptions options;
     options.subject = subject;
     auto subscription = bus.Subscribe(
-        {.subject = subject}, [self = shared_from_this()](transport::InboundMessage message) {
+        std::move(options), [self = shared_from_this()](transport::InboundMessage message) {
           self->OnMessage(message);
         });
     if (!subscription.ok()) return exchange_->Answer(ErrorResponse(subscription.status()));

@@ -36,11 +36,24 @@ bool IsIdempotencyKey(absl::string_view key) {
          });
 }
 
-// Nobody took the request, for now. An answer that names a lasting reason is not that.
-bool MayComeBack(const absl::Status& status) {
+// The subject had no subscriber, so nothing was delivered. A lost connection is UNAVAILABLE too,
+// but leaves open whether the request got through.
+bool NobodyServes(const absl::Status& status) {
+  return absl::IsUnavailable(status) && absl::StartsWith(status.message(), "nobody serves ");
+}
+
+// Whether sending the request again may succeed and does no harm.
+bool MayRetry(const Route& route, const google::protobuf::Message& request,
+              const absl::Status& status) {
+  if (!absl::IsUnavailable(status)) return false;
   const std::string code = transport::ErrorCode(status);
-  if (code == "not_leader") return true;
-  return absl::IsUnavailable(status) && code != "no_workers_available";
+  if (code == "no_workers_available") return false;  // an answer, and a lasting one
+  if (route.retry != Route::Retry::kUndelivered || NobodyServes(status)) return true;
+  // The coordinator says worker_unavailable only of an event that reached no worker; but a Status
+  // of the bus itself has the same text by default.
+  if (status.GetPayload("varpulis/error").has_value()) return true;
+  const auto* event_id = request.GetDescriptor()->FindFieldByName("event_id");
+  return event_id != nullptr && request.GetReflection()->HasField(request, event_id);
 }
 
 // One request on its way through NATS. Lives on the exchange's loop; the transport's thread only
@@ -56,6 +69,7 @@ class PendingCall : public std::enable_shared_from_this<PendingCall> {
     transport::CallOptions options;
     absl::Duration backoff;
     absl::Time retry_until;
+    std::string nobody_serves;
     std::shared_ptr<Exchange> exchange;
   };
   explicit PendingCall(Parts parts) : parts_(std::move(parts)) {}
@@ -72,12 +86,16 @@ class PendingCall : public std::enable_shared_from_this<PendingCall> {
 
  private:
   void OnReply(const Route::Reply& reply) {
-    if (!reply.ok() && MayComeBack(reply.status()) &&
+    if (!reply.ok() && MayRetry(*parts_.route, *parts_.request, reply.status()) &&
         absl::Now() + parts_.backoff < parts_.retry_until) {
       const absl::Duration wait = parts_.backoff;
       parts_.backoff = std::min(2 * parts_.backoff, kMaxBackoff);
       parts_.exchange->After(wait, [self = shared_from_this()] { self->Send(); });
       return;
+    }
+    if (!reply.ok() && NobodyServes(reply.status())) {
+      return parts_.exchange->Answer(
+          Format(transport::MakeError("not_ready", parts_.nobody_serves)));
     }
     parts_.exchange->Answer(Format(reply));
   }
@@ -228,6 +246,7 @@ void Routes::Handle(const Admission& admission, const RequestHead& head, std::st
       .options = std::move(options),
       .backoff = options_.first_backoff,
       .retry_until = absl::Now() + options_.retry_for,
+      .nobody_serves = options_.nobody_serves,
       .exchange = std::move(exchange)});
   call->Send();
 }

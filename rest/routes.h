@@ -57,7 +57,8 @@ struct Route {
 };
 
 struct RoutesOptions {
-  std::string unknown_key_code = "unauthorized";  // of a 401
+  std::string unknown_key_code = "unauthorized";                          // of a 401
+  std::string nobody_serves = "no coordinator is leading at the moment";  // text of that 503
   absl::Duration timeout = transport::kDefaultRequestTimeout;
   // While nobody serves a subject (a new leader is being elected) a call is repeated this long.
   absl::Duration retry_for = absl::Seconds(2);

@@ -115,7 +115,9 @@ void AddProbes(const transport::Subjects& subjects, Routes& routes) {
 }  // namespace
 
 Routes WorkerRoutes(transport::Bus& local, transport::Subjects subjects, ApiKeys keys) {
-  Routes routes(local, std::move(keys), {.unknown_key_code = "invalid_api_key"});
+  Routes routes(local, std::move(keys),
+                {.unknown_key_code = "invalid_api_key",
+                 .nobody_serves = "the worker is starting or stopping"});
   AddPipelines(subjects, routes);
   AddEvents(subjects, routes);
   AddProbes(subjects, routes);
