@@ -1,5 +1,6 @@
 #include "engine/io/event_file.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
