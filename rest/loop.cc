@@ -40,7 +40,7 @@ void Loop::RunPosted() {
 }
 
 void Loop::After(absl::Duration delay, std::function<void()> task) {
-  if (stopping_ && !work_.owns_work()) return;
+  if (!work_.owns_work()) return;  // stopped
   auto timer = std::make_shared<boost::asio::steady_timer>(context_);
   timer->expires_after(absl::ToChronoNanoseconds(delay));
   timers_.insert(timer);
@@ -60,6 +60,7 @@ void Loop::Remove(Connection* connection) {
 }
 
 void Loop::Tick() {
+  if (!work_.owns_work()) return;  // stopped before it began
   const SteadyTime now = std::chrono::steady_clock::now();
   std::vector<std::shared_ptr<Connection>> late;
   for (const std::shared_ptr<Connection>& connection : connections_) {

@@ -274,7 +274,6 @@ TEST_F(CoordinatorRoutesTest, InjectsABatch) {
         return reply;
       });
   ServeCoordinator();
-  const std::string text(3 << 20, 'x');  // more than other bodies may have
   EXPECT_THAT(
       Post(Path("/pipeline-groups/") + kGroup + "/inject-batch", R"({"events_text":"A { x: 1 }"})")
           .body,
