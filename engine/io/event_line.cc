@@ -19,6 +19,25 @@ constexpr size_t kMaxExpected = 64;  // remembered fields per type
 
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
+// memcmp for the few bytes of a name, without a call.
+bool SameBytes(const char* a, const char* b, size_t length) {
+  uint64_t x, y;
+  while (length >= sizeof(x)) {
+    std::memcpy(&x, a, sizeof(x));
+    std::memcpy(&y, b, sizeof(y));
+    if (x != y) return false;
+    a += sizeof(x);
+    b += sizeof(y);
+    length -= sizeof(x);
+  }
+  while (length > 0 && *a == *b) {
+    ++a;
+    ++b;
+    --length;
+  }
+  return length == 0;
+}
+
 // After the closing bracket: nothing, or one `;`.
 absl::Status CheckRest(const char* at, const char* end) {
   at = SkipBlanks(at, end);
@@ -97,7 +116,10 @@ absl::Status EventLineReader::ReadOffset(std::string_view* line, LineEvent* even
 }
 
 EventLineReader::KnownType& EventLineReader::Known(std::string_view name) {
-  if (last_ != nullptr && last_->name == name) return *last_;
+  if (last_ != nullptr && last_->name.size() == name.size() &&
+      SameBytes(last_->name.data(), name.data(), name.size())) {
+    return *last_;
+  }
   const InputType* type = inputs_.Find(name);
   if (type == nullptr) type = fallback_;
   KnownType* known = &unknown_;
@@ -148,7 +170,7 @@ absl::Status EventLineReader::ReadFields(const char* at, const char* end, KnownT
     std::string_view name;
     const size_t length = count < known.fields.size() ? known.fields[count].name.size() : 0;
     if (length > 0 && static_cast<size_t>(end - at) > length && at[length] == ':' &&
-        std::memcmp(at, known.fields[count].name.data(), length) == 0) {
+        SameBytes(at, known.fields[count].name.data(), length)) {
       name = std::string_view(at, length);
       slot = known.fields[count].slot;
       at += length + 1;

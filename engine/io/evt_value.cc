@@ -15,46 +15,6 @@
 namespace varpulis::engine {
 namespace {
 
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
-constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                   1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
-
-// The plain forms `-12` and `3.5` of at most 15 digits, where dividing two exact doubles rounds
-// right. False for all others.
-bool ReadSimpleNumber(const char** at, const char* end, char closer, Value* out) {
-  const char* p = *at;
-  const bool negative = p < end && *p == '-';
-  if (negative) ++p;
-  int64_t digits = 0;
-  const char* first = p;
-  while (p < end && IsDigit(*p)) digits = digits * 10 + (*p++ - '0');
-  auto count = p - first;
-  if (count == 0 || count > 15) return false;
-  bool is_float = false;
-  int64_t decimals = 0;
-  if (p < end && *p == '.') {
-    is_float = true;
-    const char* point = ++p;
-    while (p < end && IsDigit(*p) && count < 16) {
-      digits = digits * 10 + (*p++ - '0');
-      ++count;
-    }
-    decimals = p - point;
-    if (decimals == 0 || count > 15) return false;
-  }
-  p = SkipBlanks(p, end);
-  if (p >= end || (*p != ',' && *p != closer)) return false;
-  if (is_float) {
-    const double value = static_cast<double>(digits) / kPowersOfTen[decimals];
-    *out = Value::Float(negative ? -value : value);
-  } else {
-    *out = Value::Int(negative ? -digits : digits);
-  }
-  *at = p;
-  return true;
-}
-
 absl::Status ReadString(const char** at, const char* end, Arena& arena, Value* out) {
   const char quote = **at;
   const char* begin = ++*at;
@@ -193,13 +153,10 @@ Value BareValue(std::string_view text) {
 
 }  // namespace
 
-absl::Status ReadEvtValue(const char** at, const char* end, char closer, int depth, Arena& arena,
-                          Value* out) {
+absl::Status ReadAnyEvtValue(const char** at, const char* end, char closer, int depth, Arena& arena,
+                             Value* out) {
   if (*at >= end) return absl::InvalidArgumentError("value is missing");
   const char first = **at;
-  if (out != nullptr && (IsDigit(first) || first == '-') && ReadSimpleNumber(at, end, closer, out)) {
-    return absl::OkStatus();
-  }
   if (first == '"' || first == '\'') {
     RETURN_IF_ERROR(ReadString(at, end, arena, out));
   } else if (first == '[') {
@@ -207,7 +164,7 @@ absl::Status ReadEvtValue(const char** at, const char* end, char closer, int dep
   } else if (first == '{') {
     RETURN_IF_ERROR(ReadMap(at, end, depth + 1, arena, out));
   } else {
-    const std::string_view text = ReadBare(at, end, closer);
+    const std::string_view text = ReadBare(at, end, closer);  // trimmed
     if (text.empty()) return absl::InvalidArgumentError("value is missing");
     if (out != nullptr) *out = BareValue(text);
     return absl::OkStatus();

@@ -179,7 +179,13 @@ class Coalesce final : public Expression {
 template <BinaryOp kOp>
 class CompareSlot final : public Expression {
  public:
-  CompareSlot(int slot, Value literal) : slot_(slot), literal_(literal) {}
+  CompareSlot(int slot, Value literal) : slot_(slot), literal_(literal) {
+    // An int that is a double too can be compared with floats as one.
+    constexpr int64_t kExact = int64_t{1} << 53;
+    if (literal.is(ValueKind::kInt) && literal.integer() >= -kExact && literal.integer() <= kExact) {
+      as_float_ = Value::Float(static_cast<double>(literal.integer()));
+    }
+  }
   Value Evaluate(EvalContext& context) const override {
     const Value& value = context.slots[slot_];
     if (value.kind() == literal_.kind()) {
@@ -190,6 +196,9 @@ class CompareSlot final : public Expression {
         if (kOp == BinaryOp::kNotEqual) return Value::Bool(value.string() != literal_.string());
         return Value::Bool(Compare(value.string(), literal_.string()));
       }
+    }
+    if (value.is(ValueKind::kFloat) && as_float_.is(ValueKind::kFloat)) {
+      return Test(value.real(), as_float_.real(), context);
     }
     return ApplyBinary(kOp, value, literal_, *context.arena);
   }
@@ -214,6 +223,7 @@ class CompareSlot final : public Expression {
 
   int slot_;
   Value literal_;
+  Value as_float_;  // ⊥ unless the literal is such an int
 };
 
 class KindTest final : public Expression {
