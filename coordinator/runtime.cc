@@ -186,9 +186,9 @@ absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
   log_ = std::move(log);
   durable_ = log_->durable();
   ++log_generation_;
+  for (const auto& [id, group] : state_.groups) dirty_routing_.insert(id);  // perhaps gone by now
   state_ = std::move(recovered.state);
   leader_epoch_ = opened.barrier_sequence;
-  routing_.Clear();
   for (const auto& [id, group] : state_.groups) dirty_routing_.insert(id);
   RenewRouting();
   LOG(INFO) << "coordinator " << options_.id << " leads with epoch " << leader_epoch_ << ": "
@@ -201,7 +201,8 @@ absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
   notice.set_kind(kLeaderChanged);
   notice.set_subject_id(options_.id);
   notice.set_leader_epoch(leader_epoch_);
-  notice.set_text(absl::StrCat("coordinator ", options_.id, " leads with epoch ", leader_epoch_));
+  notice.set_text(absl::StrCat("coordinator ", options_.id, " leads with epoch ",
+                               opened.barrier_sequence));
   first.notices.push_back(std::move(notice));
   Perform(std::move(first));
   return absl::OkStatus();
