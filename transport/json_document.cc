@@ -6,7 +6,6 @@
 #include "absl/strings/str_cat.h"
 #include "rapidjson/error/en.h"
 #include "rapidjson/memorystream.h"
-#include "rapidjson/reader.h"
 
 #include "base/status_macros.h"
 #include "transport/error_reply.h"

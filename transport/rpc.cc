@@ -55,7 +55,7 @@ void CallRaw(Bus& bus, const std::string& subject, const google::protobuf::Messa
   bus.Request(std::move(message), options.timeout,
               [subject, prototype = std::move(prototype),
                done = std::move(done)](absl::StatusOr<InboundMessage> reply) {
-                if (!reply.ok()) return done(reply.status());
+                if (!reply.ok()) return done(std::move(reply).status());
                 std::unique_ptr<google::protobuf::Message> decoded(prototype->New());
                 absl::Status status = DecodeReply(*reply, subject, decoded.get());
                 if (!status.ok()) return done(std::move(status));
@@ -79,10 +79,14 @@ absl::Status CallAndWaitRaw(Bus& bus, const std::string& subject,
             waiter->result = std::move(result);
             waiter->changed.NotifyAll();
           });
-  MutexLock lock(waiter->mutex);
-  while (!waiter->result.has_value()) waiter->changed.Wait(waiter->mutex);
-  if (!waiter->result->ok()) return waiter->result->status();
-  reply->GetReflection()->Swap(reply, waiter->result->value().get());
+  absl::StatusOr<std::unique_ptr<google::protobuf::Message>> result;
+  {
+    MutexLock lock(waiter->mutex);
+    while (!waiter->result.has_value()) waiter->changed.Wait(waiter->mutex);
+    result = std::move(*waiter->result);  // moved: nothing is shared with the other thread
+  }
+  if (!result.ok()) return std::move(result).status();
+  reply->GetReflection()->Swap(reply, result->get());
   return absl::OkStatus();
 }
 

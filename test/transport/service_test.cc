@@ -5,9 +5,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/cluster.pb.h"
-#include "rapidjson/document.h"
 #include "test/transport/wait_for.h"
 #include "transport/error_reply.h"
+#include "transport/json_document.h"
 #include "transport/local_bus.h"
 #include "transport/rpc.h"
 #include "transport/service_info.h"
@@ -68,7 +68,7 @@ class ServiceTest : public testing::Test {
     const absl::StatusOr<InboundMessage> reply = waiting.Get();
     EXPECT_TRUE(reply.ok()) << subject << ": " << reply.status();
     rapidjson::Document document;
-    if (reply.ok()) document.Parse(reply->payload().data(), reply->payload().size());
+    if (reply.ok()) EXPECT_TRUE(ParseJson(reply->payload(), 32, &document).ok());
     EXPECT_TRUE(document.IsObject());
     return document;
   }
