@@ -1,11 +1,8 @@
 #include "transport/nats_connection.h"
 
 #include <nats/nats.h>
-#include <pthread.h>
 
 #include <algorithm>
-#include <map>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -29,7 +26,6 @@
 namespace varpulis::transport {
 namespace {
 
-constexpr int kDeliveryThreads = 4;
 constexpr int kMostUnwritten = 16 << 20;         // bytes in nats.c's buffer before Publish waits
 constexpr int64_t kLookAtBufferEvery = 1 << 20;  // published bytes
 constexpr absl::Duration kWriteTimeout = absl::Seconds(5);
@@ -80,7 +76,6 @@ class NatsConnectionImpl : public NatsConnection {
   absl::Status PublishWhole(const OutgoingMessage& message);
   absl::Status WaitForRoom(size_t bytes);
   JetStreamContext JetStream();
-  void ReceiveReplies();
 
   const NatsOptions options_;
   const std::unique_ptr<EpollLoop> loop_;
@@ -89,9 +84,8 @@ class NatsConnectionImpl : public NatsConnection {
   // Held by every subscription; more than one user means that there is something to drain.
   const std::shared_ptr<int> subscription_count_ = std::make_shared<int>();
 
-  natsConnection* connection_ = nullptr;     // constant once connected
-  natsSubscription* reply_inbox_ = nullptr;  // likewise
-  std::thread reply_thread_;
+  natsConnection* connection_ = nullptr;  // constant once connected
+  std::unique_ptr<NatsSubscription> reply_inbox_;
   std::atomic<int64_t> published_since_look_{0};
 };
 
@@ -112,21 +106,19 @@ absl::Status NatsConnectionImpl::Connect() {
   const natsStatus status = natsConnection_Connect(&connection_, nats_options.get());
   RETURN_IF_ERROR(FromNats(status, absl::StrCat("connecting to ", absl::StrJoin(shown, ", "))));
 
-  RETURN_IF_ERROR(FromNats(
-      natsConnection_SubscribeSync(&reply_inbox_, connection_, mux_->inbox_wildcard().c_str()),
-      "subscribing to the inbox"));
-  natsSubscription_SetPendingLimits(reply_inbox_, 2'000'000, 512 << 20);
-  reply_thread_ = std::thread([this] { ReceiveReplies(); });
+  SubscribeOptions inbox;
+  inbox.subject = mux_->inbox_wildcard();
+  ASSIGN_OR_RETURN(reply_inbox_,
+                   NatsSubscription::Create(
+                       connection_, inbox,
+                       [mux = mux_](InboundMessage reply) { mux->OnReply(std::move(reply)); },
+                       nullptr, DeliveryThread::kReplies));
   return absl::OkStatus();
 }
 
 NatsConnectionImpl::~NatsConnectionImpl() {
   mux_->Close();
-  if (reply_inbox_ != nullptr) {
-    natsSubscription_Unsubscribe(reply_inbox_);
-    if (reply_thread_.joinable()) reply_thread_.join();
-    natsSubscription_Destroy(reply_inbox_);
-  }
+  reply_inbox_.reset();
   if (connection_ != nullptr) {
     const int64_t drain_ms = absl::ToInt64Milliseconds(kDrainTimeout);
     if (state() == ConnectionState::kConnected) {
@@ -268,20 +260,6 @@ JetStreamContext NatsConnectionImpl::JetStream() {
     if (!status.ok()) mux_->Fail(message.reply_to, status);
   };
   return context;
-}
-
-void NatsConnectionImpl::ReceiveReplies() {
-  pthread_setname_np(pthread_self(), "nats-replies");
-  while (true) {
-    natsMsg* message = nullptr;
-    const natsStatus status = natsSubscription_NextMsg(&message, reply_inbox_, 3'600'000);
-    if (status == NATS_OK) {
-      mux_->OnReply(WrapMessage(message));
-    } else if (status != NATS_TIMEOUT && status != NATS_SLOW_CONSUMER) {
-      break;
-    }
-  }
-  nats_ReleaseThreadMemory();
 }
 
 }  // namespace

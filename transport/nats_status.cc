@@ -137,6 +137,7 @@ absl::Status PublishOn(natsConnection* connection, const OutgoingMessage& messag
     natsMsg* wire = nullptr;
     status = natsMsg_Create(&wire, subject, reply, data, size);
     for (const auto& [name, value] : message.headers) {
+      if (value.empty()) continue;  // 3.4.1 could not read any header of the message
       if (status == NATS_OK) status = natsMsgHeader_Add(wire, name.c_str(), value.c_str());
     }
     if (status == NATS_OK) status = natsConnection_PublishMsg(connection, wire);

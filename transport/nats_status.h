@@ -22,7 +22,8 @@ absl::Status CheckSubscribeSubject(absl::string_view subject);
 // INVALID_ARGUMENT for line breaks and other characters that would forge headers.
 absl::Status CheckHeaders(const Headers& headers);
 
-// Hands `message` to the connection's writer, chunks or not.
+// Hands `message` to the connection's writer. Headers without a value are left out: nats.c 3.4.1
+// writes them but cannot read a message that has one.
 absl::Status PublishOn(natsConnection* connection, const OutgoingMessage& message);
 
 // Takes ownership of `message`.

@@ -16,11 +16,50 @@ constexpr int kMostPendingBytes = 512 << 20;
 
 using GatePtr = std::shared_ptr<HandlerGate<InboundMessage>>;
 
+// Whose turn it is. nats.c does not let a subscription choose its thread, so turns that would fall
+// on the wrong one are taken by a subscription that goes again at once. Were the turns to get out
+// of step, replies would merely share a thread.
+Mutex turn_mutex;
+uint64_t turn ABSL_GUARDED_BY(turn_mutex) = 0;
+
+natsStatus SkipTurnsUntil(DeliveryThread thread, natsConnection* connection)
+    ABSL_EXCLUSIVE_LOCKS_REQUIRED(turn_mutex) {
+  while ((turn % kDeliveryThreads == 0) != (thread == DeliveryThread::kReplies)) {
+    natsSubscription* skipped = nullptr;
+    const natsStatus status = natsConnection_Subscribe(
+        &skipped, connection, "_varpulis.unused",
+        [](natsConnection*, natsSubscription*, natsMsg* message, void*) {
+          natsMsg_Destroy(message);
+        },
+        nullptr);
+    if (status != NATS_OK) return status;
+    natsSubscription_Destroy(skipped);
+    ++turn;
+  }
+  return NATS_OK;
+}
+
+natsStatus SubscribeOn(DeliveryThread thread, natsConnection* connection,
+                       const SubscribeOptions& options, natsMsgHandler on_message, void* closure,
+                       natsSubscription** subscription) {
+  MutexLock lock(turn_mutex);
+  natsStatus status = SkipTurnsUntil(thread, connection);
+  if (status != NATS_OK) return status;
+  const char* const subject = options.subject.c_str();
+  const char* const group = options.queue_group.c_str();
+  status = options.queue_group.empty()
+               ? natsConnection_Subscribe(subscription, connection, subject, on_message, closure)
+               : natsConnection_QueueSubscribe(subscription, connection, subject, group, on_message,
+                                               closure);
+  if (status == NATS_OK) ++turn;
+  return status;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<NatsSubscription>> NatsSubscription::Create(
     natsConnection* connection, const SubscribeOptions& options, Bus::Handler handler,
-    std::shared_ptr<int> user) {
+    std::shared_ptr<int> user, DeliveryThread thread) {
   RETURN_IF_ERROR(CheckSubscribeSubject(options.subject));
   auto gate = std::make_shared<Gate>(std::move(handler));
   // Owned by nats.c until it says that no message will come any more.
@@ -30,11 +69,7 @@ absl::StatusOr<std::unique_ptr<NatsSubscription>> NatsSubscription::Create(
   };
   natsSubscription* subscription = nullptr;
   const natsStatus status =
-      options.queue_group.empty()
-          ? natsConnection_Subscribe(&subscription, connection, options.subject.c_str(), on_message,
-                                     closure.get())
-          : natsConnection_QueueSubscribe(&subscription, connection, options.subject.c_str(),
-                                          options.queue_group.c_str(), on_message, closure.get());
+      SubscribeOn(thread, connection, options, on_message, closure.get(), &subscription);
   RETURN_IF_ERROR(FromNats(status, absl::StrCat("subscribing to ", options.subject)));
 
   GatePtr* const owned_by_nats = closure.release();

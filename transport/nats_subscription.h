@@ -44,14 +44,20 @@ class HandlerGate {
   std::function<void(Args...)> handler_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A subscription on nats.c with a handler on its shared delivery threads. Survives its connection,
+// nats.c delivers on a pool of threads that it deals out to subscriptions in turn. One of them is
+// kept for replies to requests, so that these arrive while every handler is busy. (A synchronous
+// subscription with a thread of ours would not do: in 3.4.1 it swallows the "no responders"
+// answer.)
+enum class DeliveryThread { kShared, kReplies };
+inline constexpr int kDeliveryThreads = 1 + 4;
+
+// A subscription on nats.c with a handler on its delivery threads. Survives its connection,
 // which counts the owners of `user` to know whether any is left.
 class NatsSubscription : public Subscription {
  public:
-  static absl::StatusOr<std::unique_ptr<NatsSubscription>> Create(natsConnection* connection,
-                                                                  const SubscribeOptions& options,
-                                                                  Bus::Handler handler,
-                                                                  std::shared_ptr<int> user);
+  static absl::StatusOr<std::unique_ptr<NatsSubscription>> Create(
+      natsConnection* connection, const SubscribeOptions& options, Bus::Handler handler,
+      std::shared_ptr<int> user, DeliveryThread thread = DeliveryThread::kShared);
   ~NatsSubscription() override;
 
   uint64_t dropped() const override;

@@ -61,7 +61,7 @@ TEST(ChunkingTest, AnyOrderWithDuplicatesGivesTheMessageOnce) {
   for (uint32_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE(absl::StrCat("seed=", seed));
     std::mt19937 random(seed);
-    const OutgoingMessage message = Large(500 + random() % 20'000);
+    const OutgoingMessage message = Large(2000 + random() % 20'000);
     auto chunks = CutIntoChunks(message, 1000);
     const size_t count = chunks.size();
     for (size_t i = 0; i < count; i += 2) chunks.push_back(chunks[i]);
