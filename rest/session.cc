@@ -344,24 +344,33 @@ class Session final : public Exchange,
   void Linger() {
     if (loop_->stopping()) return CloseGently();
     Enter(Phase::kLingering, shared_->options.linger_timeout);
-    error_code error;
-    if constexpr (!kTls) Socket().shutdown(tcp::socket::shutdown_send, error);
-    if (error) return Close();
     parser_.reset();
+    if constexpr (kTls) {
+      // Ends as soon as the client answers the farewell, or sends anything else.
+      stream_.async_shutdown(
+          [self = this->shared_from_this()](error_code) { self->DiscardInput(); });
+    } else {
+      DiscardInput();
+    }
+  }
+
+  void DiscardInput() {
+    if (phase_ != Phase::kLingering) return;
+    error_code error;
+    Socket().shutdown(tcp::socket::shutdown_send, error);
+    if (error) return Close();
     buffer_.clear();
     lingered_ = 0;
     DiscardSome();
   }
 
   void DiscardSome() {
-    stream_.async_read_some(buffer_.prepare(64 << 10),
-                            [self = this->shared_from_this()](error_code error, size_t size) {
-                              self->lingered_ += size;
-                              if (error || self->lingered_ > kLingerBytes) {
-                                return self->Close();
-                              }
-                              self->DiscardSome();
-                            });
+    Socket().async_read_some(buffer_.prepare(64 << 10),
+                             [self = this->shared_from_this()](error_code error, size_t size) {
+                               self->lingered_ += size;
+                               if (error || self->lingered_ > kLingerBytes) return self->Close();
+                               self->DiscardSome();
+                             });
   }
 
   void CloseGently() {
