@@ -31,7 +31,8 @@ void AppendField(const char* name, const std::string& value, std::string* out) {
 
 // {"ok":…,"diagnostics":[…],"input_event_types":[…]}
 std::string ToJson(const engine::CheckResult& result) {
-  std::string out = std::string("{\"ok\":") + (result.ok() ? "true" : "false") + ",\"diagnostics\":[";
+  std::string out =
+      std::string("{\"ok\":") + (result.ok() ? "true" : "false") + ",\"diagnostics\":[";
   for (size_t i = 0; i < result.diagnostics.size(); ++i) {
     const engine::Diagnostic& diagnostic = result.diagnostics[i];
     if (i > 0) out += ",";

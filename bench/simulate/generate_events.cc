@@ -18,12 +18,14 @@ int main(int argc, char** argv) {
     return (state >> 33) % below;
   };
   for (long i = 0; i < count; ++i) {
-    const uint64_t sensor = next(500), zone = next(4), hundredths = next(10000), humidity = next(100);
-    std::printf("Reading { sensor: \"s%llu\", zone: \"%c\", temperature: %llu.%02llu, humidity: %llu }\n",
-                static_cast<unsigned long long>(sensor), static_cast<char>('a' + zone),
-                static_cast<unsigned long long>(hundredths / 100 + 5),
-                static_cast<unsigned long long>(hundredths % 100),
-                static_cast<unsigned long long>(humidity));
+    const uint64_t sensor = next(500), zone = next(4), hundredths = next(10000),
+                   humidity = next(100);
+    std::printf(
+        "Reading { sensor: \"s%llu\", zone: \"%c\", temperature: %llu.%02llu, humidity: %llu }\n",
+        static_cast<unsigned long long>(sensor), static_cast<char>('a' + zone),
+        static_cast<unsigned long long>(hundredths / 100 + 5),
+        static_cast<unsigned long long>(hundredths % 100),
+        static_cast<unsigned long long>(humidity));
   }
   return 0;
 }

@@ -101,6 +101,7 @@ int main(int argc, char** argv) {
   const Counts counts = Run(fd);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   std::fprintf(stderr, "events: %ld, outputs: %ld, seconds: %.3f, events/s: %.0f\n", counts.events,
-               counts.passed, seconds.count(), static_cast<double>(counts.events) / seconds.count());
+               counts.passed, seconds.count(),
+               static_cast<double>(counts.events) / seconds.count());
   return 0;
 }

@@ -63,8 +63,8 @@ absl::StatusOr<bool> LineFile::Next(std::string_view* line) {
   size_t searched = 0;
   while (true) {
     const char* begin = buffer_.get() + begin_;
-    newline = static_cast<const char*>(
-        std::memchr(begin + searched, '\n', end_ - begin_ - searched));
+    newline =
+        static_cast<const char*>(std::memchr(begin + searched, '\n', end_ - begin_ - searched));
     if (newline != nullptr || at_end_) break;
     searched = end_ - begin_;
     if (searched > kMaxLineBytes) break;
@@ -73,10 +73,10 @@ absl::StatusOr<bool> LineFile::Next(std::string_view* line) {
   if (newline == nullptr && at_end_ && begin_ == end_) return false;
   ++line_number_;
   const char* begin = buffer_.get() + begin_;
-  const size_t size =
-      newline != nullptr ? static_cast<size_t>(newline - begin) : end_ - begin_;
+  const size_t size = newline != nullptr ? static_cast<size_t>(newline - begin) : end_ - begin_;
   if (size > kMaxLineBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("line is longer than ", kMaxLineBytes, " bytes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("line is longer than ", kMaxLineBytes, " bytes"));
   }
   const size_t line_end = begin_ + size;
   if (line_end > checked_ && !simdjson::validate_utf8(begin, size)) {

@@ -116,10 +116,7 @@ absl::Status EventLineReader::ReadOffset(std::string_view* line, LineEvent* even
 }
 
 EventLineReader::KnownType& EventLineReader::Known(std::string_view name) {
-  if (last_ != nullptr && last_->name.size() == name.size() &&
-      SameBytes(last_->name.data(), name.data(), name.size())) {
-    return *last_;
-  }
+  if (last_ != nullptr && last_->name == name) return *last_;
   const InputType* type = inputs_.Find(name);
   if (type == nullptr) type = fallback_;
   KnownType* known = &unknown_;
@@ -142,9 +139,31 @@ void EventLineReader::StartRow(const InputType* type, LineEvent* event) {
   for (size_t i = 0; i < type->slot_count; ++i) event->row.slots[i] = Value();
 }
 
+void EventLineReader::Expected::Set(std::string_view field, int field_slot) {
+  name.assign(field.data(), field.size());
+  slot = field_slot;
+  char text[kWordBytes] = {}, mask[kWordBytes] = {};
+  if (field.size() < kWordBytes) {
+    std::memcpy(text, field.data(), field.size());
+    text[field.size()] = ':';
+    std::memset(mask, 0xFF, field.size() + 1);
+  }
+  std::memcpy(words, text, sizeof(text));
+  std::memcpy(masks, mask, sizeof(mask));
+}
+
 absl::Status EventLineReader::ReadText(std::string_view line, LineEvent* event) {
   const char* begin = line.data();
   const char* end = begin + line.size();
+  if (last_ != nullptr) {  // mostly the same type again, as `Type {`
+    const std::string& name = last_->name;
+    if (line.size() > name.size() + 2 && begin[name.size()] == ' ' &&
+        begin[name.size() + 1] == '{' && SameBytes(begin, name.data(), name.size())) {
+      event->type_name = std::string_view(begin, name.size());
+      StartRow(last_->type, event);
+      return ReadFields(begin + name.size() + 2, end, *last_, event);
+    }
+  }
   const char* open = begin;
   while (open < end && *open != '{' && *open != '(') ++open;
   if (open == end) return Invalid("not an event: `Type { field: value }` is expected");
@@ -168,22 +187,26 @@ absl::Status EventLineReader::ReadFields(const char* at, const char* end, KnownT
   while (at < end && *at != '}') {
     int slot = -1;
     std::string_view name;
-    const size_t length = count < known.fields.size() ? known.fields[count].name.size() : 0;
-    if (length > 0 && static_cast<size_t>(end - at) > length && at[length] == ':' &&
-        SameBytes(at, known.fields[count].name.data(), length)) {
-      name = std::string_view(at, length);
-      slot = known.fields[count].slot;
-      at += length + 1;
+    const Expected* expected = count < known.fields.size() ? &known.fields[count] : nullptr;
+    const auto left = static_cast<size_t>(end - at);
+    if (expected != nullptr &&
+        (left >= Expected::kWordBytes
+             ? expected->StandsAt(at)
+             : left > expected->name.size() && at[expected->name.size()] == ':' &&
+                   SameBytes(at, expected->name.data(), expected->name.size()))) {
+      name = std::string_view(at, expected->name.size());
+      slot = expected->slot;
+      at += name.size() + 1;
     } else {
-      const auto* colon = static_cast<const char*>(std::memchr(at, ':', static_cast<size_t>(end - at)));
+      const auto* colon =
+          static_cast<const char*>(std::memchr(at, ':', static_cast<size_t>(end - at)));
       if (colon == nullptr) return Invalid("field without `:`");
       name = Trim({at, static_cast<size_t>(colon - at)});
       if (name.empty()) return Invalid("field without a name");
       slot = type != nullptr ? type->SlotOf(name) : -1;
       if (count < kMaxExpected && name.size() <= 256) {
         if (known.fields.size() <= count) known.fields.resize(count + 1);
-        known.fields[count].name.assign(name.data(), name.size());
-        known.fields[count].slot = slot;
+        known.fields[count].Set(name, slot);
       }
       at = colon + 1;
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -38,9 +39,22 @@ class EventLineReader {
   absl::Status Read(std::string_view line, LineEvent* event);
 
  private:
+  // A field name with its colon, as words that are compared at once.
   struct Expected {
+    static constexpr size_t kWordBytes = 16;
     std::string name;
     int slot = -1;
+    uint64_t words[2] = {0, 0};
+    uint64_t masks[2] = {0, 0};  // zero when the name is too long for this
+
+    void Set(std::string_view name, int slot);
+    // REQUIRES: kWordBytes readable bytes at `at`.
+    bool StandsAt(const char* at) const {
+      uint64_t here[2];
+      std::memcpy(here, at, sizeof(here));
+      return (((here[0] & masks[0]) ^ words[0]) | ((here[1] & masks[1]) ^ words[1])) == 0 &&
+             masks[0] != 0;
+    }
   };
   // What the reader remembers of an event type.
   struct KnownType {

@@ -24,7 +24,8 @@ absl::Status ReadString(const char** at, const char* end, Arena& arena, Value* o
   if (*p == quote) {
     *at = p + 1;
     if (out != nullptr) {
-      *out = Value::String(CutAtCharacter({begin, static_cast<size_t>(p - begin)}, kMaxStringBytes));
+      *out =
+          Value::String(CutAtCharacter({begin, static_cast<size_t>(p - begin)}, kMaxStringBytes));
     }
     return absl::OkStatus();
   }
@@ -43,11 +44,17 @@ absl::Status ReadString(const char** at, const char* end, Arena& arena, Value* o
     }
     ++p;
     switch (*p) {
-      case 'n': text[size++] = '\n'; break;
-      case 't': text[size++] = '\t'; break;
+      case 'n':
+        text[size++] = '\n';
+        break;
+      case 't':
+        text[size++] = '\t';
+        break;
       case '"':
       case '\'':
-      case '\\': text[size++] = *p; break;
+      case '\\':
+        text[size++] = *p;
+        break;
       default:
         text[size++] = '\\';
         text[size++] = *p;
@@ -68,7 +75,8 @@ absl::Status ReadList(const char** at, const char* end, int depth, Arena& arena,
   *at = SkipBlanks(*at + 1, end);
   while (*at < end && **at != ']') {
     if (++count > kMaxListItems) {
-      return absl::InvalidArgumentError(absl::StrCat("list has more than ", kMaxListItems, " items"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("list has more than ", kMaxListItems, " items"));
     }
     Value item;
     RETURN_IF_ERROR(ReadEvtValue(at, end, ']', depth, arena, out != nullptr ? &item : nullptr));
@@ -91,7 +99,8 @@ absl::Status ReadMap(const char** at, const char* end, int depth, Arena& arena, 
   *at = SkipBlanks(*at + 1, end);
   while (*at < end && **at != '}') {
     if (++count > kMaxListItems) {
-      return absl::InvalidArgumentError(absl::StrCat("map has more than ", kMaxListItems, " entries"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("map has more than ", kMaxListItems, " entries"));
     }
     MapEntry entry;
     if (**at == '"' || **at == '\'') {

@@ -24,8 +24,8 @@ namespace evt_internal {
 
 inline bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
-inline constexpr double kPowersOfTen[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
-                                          1e8,  1e9,  1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+inline constexpr double kPowersOfTen[] = {1e0, 1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                          1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
 
 // The plain forms `-12` and `3.5` of at most 15 digits, where dividing two exact doubles rounds
 // right. False, with nothing read, for all others.
@@ -55,7 +55,8 @@ inline bool ReadSimpleNumber(const char** at, const char* end, char closer, Valu
   if (p >= end || (*p != ',' && *p != closer)) return false;
   if (out != nullptr) {
     const double value = is_float ? static_cast<double>(digits) / kPowersOfTen[decimals] : 0;
-    *out = is_float ? Value::Float(negative ? -value : value) : Value::Int(negative ? -digits : digits);
+    *out = is_float ? Value::Float(negative ? -value : value)
+                    : Value::Int(negative ? -digits : digits);
   }
   *at = p;
   return true;
@@ -78,7 +79,8 @@ inline bool ReadSimpleString(const char** at, const char* end, char closer, Valu
 }  // namespace evt_internal
 
 // Reads one value of the .evt form at `*at` and leaves `*at` behind it and the spaces after it.
-// `closer` is the bracket that ends the surrounding list. With `out` null the value is checked only.
+// `closer` is the bracket that ends the surrounding list. With `out` null the value is checked
+// only.
 inline absl::Status ReadEvtValue(const char** at, const char* end, char closer, int depth,
                                  Arena& arena, Value* out) {
   if (*at < end) {

@@ -21,13 +21,21 @@ absl::Status ToValue(const dom::element& in, int depth, Arena& arena, Value* out
     return absl::InvalidArgumentError(absl::StrCat("value is nested deeper than ", kMaxValueDepth));
   }
   switch (in.type()) {
-    case dom::element_type::NULL_VALUE: *out = Value::Null(); break;
-    case dom::element_type::BOOL: *out = Value::Bool(in.get_bool().value_unsafe()); break;
-    case dom::element_type::INT64: *out = Value::Int(in.get_int64().value_unsafe()); break;
+    case dom::element_type::NULL_VALUE:
+      *out = Value::Null();
+      break;
+    case dom::element_type::BOOL:
+      *out = Value::Bool(in.get_bool().value_unsafe());
+      break;
+    case dom::element_type::INT64:
+      *out = Value::Int(in.get_int64().value_unsafe());
+      break;
     case dom::element_type::UINT64:
       *out = Value::Float(static_cast<double>(in.get_uint64().value_unsafe()));
       break;
-    case dom::element_type::DOUBLE: *out = Value::Float(in.get_double().value_unsafe()); break;
+    case dom::element_type::DOUBLE:
+      *out = Value::Float(in.get_double().value_unsafe());
+      break;
     case dom::element_type::STRING:
       *out = Value::String(CutAtCharacter(in.get_string().value_unsafe(), kMaxStringBytes));
       break;
@@ -39,7 +47,8 @@ absl::Status ToValue(const dom::element& in, int depth, Arena& arena, Value* out
         ++size;
       }
       if (size > kMaxListItems) {
-        return absl::InvalidArgumentError(absl::StrCat("list has more than ", kMaxListItems, " items"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("list has more than ", kMaxListItems, " items"));
       }
       auto* items = arena.Allocate<Value>(size);
       size_t i = 0;
@@ -76,7 +85,8 @@ absl::Status ToValue(const dom::element& in, int depth, Arena& arena, Value* out
 bool ToTimestamp(const dom::element& in, int64_t* ns) {
   constexpr int64_t kMillisecond = 1'000'000;
   if (in.is_string()) return ParseTimestamp(in.get_string().value_unsafe(), ns);
-  if (in.is_int64()) return !__builtin_mul_overflow(in.get_int64().value_unsafe(), kMillisecond, ns);
+  if (in.is_int64())
+    return !__builtin_mul_overflow(in.get_int64().value_unsafe(), kMillisecond, ns);
   if (!in.is_double()) return false;
   const double scaled = std::round(in.get_double().value_unsafe() * kMillisecond);
   if (!(std::fabs(scaled) < 9.2e18)) return false;
@@ -112,7 +122,8 @@ absl::Status JsonLineParser::Parse(std::string_view line) {
   for (const dom::key_value_pair& entry : document_->root) {
     const std::string_view key = entry.key;
     if (key == "event_type") {
-      if (!entry.value.is_string()) return absl::InvalidArgumentError("`event_type` is not a string");
+      if (!entry.value.is_string())
+        return absl::InvalidArgumentError("`event_type` is not a string");
       type_name_ = entry.value.get_string().value_unsafe();
     } else if (key == "timestamp" && !entry.value.is_null()) {
       if (!ToTimestamp(entry.value, &timestamp_ns_)) {

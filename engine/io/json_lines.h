@@ -12,7 +12,8 @@ namespace varpulis::engine {
 
 // One event as a JSON object: {"event_type": T, "data": {…}}, with `fields` for `data`, or with the
 // fields beside `event_type`; "timestamp" is RFC 3339 or a number of milliseconds. Two steps,
-// because the type decides which fields are decoded. Strings borrow this parser until the next line.
+// because the type decides which fields are decoded. Strings borrow this parser until the next
+// line.
 class JsonLineParser {
  public:
   JsonLineParser();

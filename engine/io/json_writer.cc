@@ -58,11 +58,21 @@ void AppendJsonString(std::string_view text, std::string* out) {
     }
     out->append(text.substr(plain, i - plain));
     switch (c) {
-      case '"': *out += "\\\""; break;
-      case '\\': *out += "\\\\"; break;
-      case '\n': *out += "\\n"; break;
-      case '\r': *out += "\\r"; break;
-      case '\t': *out += "\\t"; break;
+      case '"':
+        *out += "\\\"";
+        break;
+      case '\\':
+        *out += "\\\\";
+        break;
+      case '\n':
+        *out += "\\n";
+        break;
+      case '\r':
+        *out += "\\r";
+        break;
+      case '\t':
+        *out += "\\t";
+        break;
       default:
         if (c >= 0x80) {
           *out += "\xEF\xBF\xBD";
@@ -81,12 +91,22 @@ void AppendJsonString(std::string_view text, std::string* out) {
 void AppendJson(const Value& value, std::string* out) {
   switch (value.kind()) {
     case ValueKind::kMissing:
-    case ValueKind::kNull: *out += "null"; return;
-    case ValueKind::kBool: *out += value.boolean() ? "true" : "false"; return;
+    case ValueKind::kNull:
+      *out += "null";
+      return;
+    case ValueKind::kBool:
+      *out += value.boolean() ? "true" : "false";
+      return;
     case ValueKind::kInt:
-    case ValueKind::kDuration: AppendInt(value.integer(), out); return;
-    case ValueKind::kFloat: AppendFloat(value.real(), out); return;
-    case ValueKind::kString: AppendJsonString(value.string(), out); return;
+    case ValueKind::kDuration:
+      AppendInt(value.integer(), out);
+      return;
+    case ValueKind::kFloat:
+      AppendFloat(value.real(), out);
+      return;
+    case ValueKind::kString:
+      AppendJsonString(value.string(), out);
+      return;
     case ValueKind::kTimestamp:
       *out += '"';
       AppendTimestamp(value.integer(), /*with_fraction=*/true, out);

@@ -26,11 +26,32 @@ struct Literal {
 enum class UnaryOp { kNegate, kBitNot, kNot };
 
 enum class BinaryOp {
-  kAdd, kSubtract, kMultiply, kDivide, kModulo, kPower,
-  kEqual, kNotEqual, kLess, kLessEqual, kGreater, kGreaterEqual,
-  kIn, kNotIn, kIs, kIsNot, kAnd, kOr, kCoalesce,
-  kBitAnd, kBitOr, kBitXor, kShiftLeft, kShiftRight,
-  kRange, kRangeInclusive,
+  kAdd,
+  kSubtract,
+  kMultiply,
+  kDivide,
+  kModulo,
+  kPower,
+  kEqual,
+  kNotEqual,
+  kLess,
+  kLessEqual,
+  kGreater,
+  kGreaterEqual,
+  kIn,
+  kNotIn,
+  kIs,
+  kIsNot,
+  kAnd,
+  kOr,
+  kCoalesce,
+  kBitAnd,
+  kBitOr,
+  kBitXor,
+  kShiftLeft,
+  kShiftRight,
+  kRange,
+  kRangeInclusive,
 };
 const char* BinaryOpText(BinaryOp op);
 const char* UnaryOpText(UnaryOp op);

@@ -100,8 +100,8 @@ const std::vector<std::string>& BuiltinNames() {
 
 bool IsAggregateName(std::string_view name) {
   for (std::string_view aggregate :
-       {"count", "count_distinct", "distinct", "sum", "avg", "min", "max", "stddev", "first", "last",
-        "ema", "variance", "median", "percentile", "collect"}) {
+       {"count", "count_distinct", "distinct", "sum", "avg", "min", "max", "stddev", "first",
+        "last", "ema", "variance", "median", "percentile", "collect"}) {
     if (name == aggregate) return true;
   }
   return false;

@@ -113,10 +113,9 @@ void Checker::CheckVariable(const VariableDecl& variable) {
   auto found = variables_.find(name);
   if (variable.kind == VariableKind::kAssign) {
     if (found != variables_.end() && !mutable_variables_.contains(name)) {
-      diagnostics_.Error(variable.name.span, "E040",
-                         Concat("`", name, "` cannot be assigned to"),
-                         Concat("it is ", DeclaredAt(found->second),
-                                      "; declare it with `var` to change it"));
+      diagnostics_.Error(
+          variable.name.span, "E040", Concat("`", name, "` cannot be assigned to"),
+          Concat("it is ", DeclaredAt(found->second), "; declare it with `var` to change it"));
     }
     if (found != variables_.end()) return;
   } else if (found != variables_.end()) {
@@ -149,12 +148,12 @@ void Checker::CheckExpr(const Expr& expr, Scope& scope) {
     case ExprKind::kBinary:
       CheckExpr(*expr.children[0], scope);
       if (expr.binary == BinaryOp::kIs || expr.binary == BinaryOp::kIsNot) {
-        static const auto* const kKinds = new std::vector<std::string>{
-            "null", "bool", "int", "float", "str", "string", "timestamp", "duration", "array", "map"};
+        static const auto* const kKinds =
+            new std::vector<std::string>{"null",   "bool",      "int",      "float", "str",
+                                         "string", "timestamp", "duration", "array", "map"};
         const Expr& kind = *expr.children[1];
         if (std::find(kKinds->begin(), kKinds->end(), kind.text) == kKinds->end()) {
-          diagnostics_.Error(kind.span, "E100",
-                             Concat("`", kind.text, "` is not a kind of value"),
+          diagnostics_.Error(kind.span, "E100", Concat("`", kind.text, "` is not a kind of value"),
                              DidYouMean(kind.text, *kKinds));
         }
         return;
@@ -191,22 +190,21 @@ void Checker::CheckName(const Expr& expr, const Scope& scope) {
     if (!variable) return;
     diagnostics_.Warn(expr.span, "W102",
                       Concat("`", name, "` is the field of ", scope.shape->owner,
-                                   ", not the variable of that name"));
+                             ", not the variable of that name"));
     return;
   }
   if (variable || name == "timestamp") return;
   std::vector<std::string> candidates = scope.shape->names;
   candidates.insert(candidates.end(), variable_names_.begin(), variable_names_.end());
-  diagnostics_.Warn(expr.span, "W100",
-                    Concat(scope.shape->owner, " has no field `", name, "`"),
+  diagnostics_.Warn(expr.span, "W100", Concat(scope.shape->owner, " has no field `", name, "`"),
                     DidYouMean(name, candidates));
 }
 
 void Checker::CheckMember(const Expr& expr, Scope& scope) {
   const Expr& base = *expr.children[0];
-  const bool local = base.kind == ExprKind::kName &&
-                     std::find(scope.locals.begin(), scope.locals.end(), base.text) !=
-                         scope.locals.end();
+  const bool local =
+      base.kind == ExprKind::kName &&
+      std::find(scope.locals.begin(), scope.locals.end(), base.text) != scope.locals.end();
   if (base.kind != ExprKind::kName || scope.shape == nullptr || local) {
     return CheckExpr(base, scope);
   }
@@ -217,8 +215,7 @@ void Checker::CheckMember(const Expr& expr, Scope& scope) {
   }
   if (base.text != scope.alias && base.text != scope.type) return CheckName(base, scope);
   if (shape.set.contains(expr.text) || expr.text == "timestamp") return;
-  diagnostics_.Warn(expr.main_span, "W100",
-                    Concat(shape.owner, " has no field `", expr.text, "`"),
+  diagnostics_.Warn(expr.main_span, "W100", Concat(shape.owner, " has no field `", expr.text, "`"),
                     DidYouMean(expr.text, shape.names));
 }
 
@@ -252,7 +249,7 @@ void Checker::CheckCall(const Expr& expr, Scope& scope) {
   if (info->max_arguments > info->min_arguments) ConcatTo(&wanted, " to ", info->max_arguments);
   diagnostics_.Warn(expr.main_span, "W051",
                     Concat("`", expr.text, "` has ", count, " arguments and takes ", wanted,
-                                 ", so it never has a value"));
+                           ", so it never has a value"));
 }
 
 bool CheckResult::ok() const {

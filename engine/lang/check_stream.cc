@@ -73,8 +73,7 @@ void Checker::CheckStreams(CheckResult& result) {
     if (inputs.insert(type.text).second) result.input_event_types.push_back(type.text);
     if (events_.contains(type.text) || diagnostics_.enough_warnings()) continue;
     const std::string nearest = DidYouMean(type.text, names);
-    diagnostics_.Warn(type.span, "W030",
-                      Concat("there is no event or stream `", type.text, "`"),
+    diagnostics_.Warn(type.span, "W030", Concat("there is no event or stream `", type.text, "`"),
                       nearest.empty() ? "it is taken for an event type from outside" : nearest);
   }
   for (size_t index : StreamOrder()) CheckStream(index);
@@ -84,8 +83,8 @@ void Checker::CheckStream(size_t index) {
   const StreamDecl& stream = *streams_[index];
   const std::string& source = stream.source.type.text;
   auto producer = stream_index_.find(source);
-  Shape shape = producer != stream_index_.end() ? stream_shapes_[producer->second]
-                                                : ShapeOfEvent(source);
+  Shape shape =
+      producer != stream_index_.end() ? stream_shapes_[producer->second] : ShapeOfEvent(source);
   if (producer == stream_index_.end() && source.empty()) shape = Shape();
   Scope scope;
   scope.type = source;

@@ -26,8 +26,8 @@ class Checker {
  private:
   // What is known of the fields of a row at one place of a chain.
   struct Shape {
-    bool known = false;        // false: any name may be a field
-    std::string owner;         // "event `Reading`", "stream `Hot`"
+    bool known = false;  // false: any name may be a field
+    std::string owner;   // "event `Reading`", "stream `Hot`"
     std::vector<std::string> names;
     absl::flat_hash_set<std::string> set;
     void Add(const std::string& name) {

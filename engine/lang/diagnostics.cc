@@ -103,8 +103,8 @@ std::string FormatDiagnostic(const Diagnostic& diagnostic, std::string_view sour
   std::string out;
   if (!file_name.empty()) ConcatTo(&out, file_name, ":");
   ConcatTo(&out, diagnostic.line, ":", diagnostic.column, ": ",
-                  diagnostic.severity == Severity::kError ? "error" : "warning", ": [",
-                  diagnostic.code, "] ", diagnostic.message, "\n");
+           diagnostic.severity == Severity::kError ? "error" : "warning", ": [", diagnostic.code,
+           "] ", diagnostic.message, "\n");
   // A line too long for a screen is cut around the place; the caret stays below its token.
   constexpr size_t kBefore = 80, kShown = 160;
   const std::string_view line = LineIndex(source).LineText(diagnostic.line);

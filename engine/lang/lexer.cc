@@ -22,15 +22,15 @@ struct Unit {
   int64_t nanoseconds;
 };
 constexpr int64_t kSecond = 1'000'000'000;
-constexpr Unit kUnits[] = {{"ns", 1},           {"us", 1000},          {"ms", 1'000'000},
-                           {"s", kSecond},      {"m", 60 * kSecond},   {"h", 3600 * kSecond},
-                           {"d", 86400 * kSecond}};
+constexpr Unit kUnits[] = {
+    {"ns", 1},           {"us", 1000},          {"ms", 1'000'000},     {"s", kSecond},
+    {"m", 60 * kSecond}, {"h", 3600 * kSecond}, {"d", 86400 * kSecond}};
 
 // Longest first, so that `..=` is not `..` and `=`.
 constexpr std::string_view kSymbols[] = {
-    "..=", "..", "**", "==", "!=", "<=", ">=", "<<", ">>", "->", "=>", ":=", "?.", "??",
-    "(",   ")",  "[",  "]",  "{",  "}",  ",",  ".",  ":",  "=",  "<",  ">",  "+",  "-",
-    "*",   "/",  "%",  "&",  "|",  "^",  "~",  "?",
+    "..=", "..", "**", "==", "!=", "<=", ">=", "<<", ">>", "->", "=>", ":=",
+    "?.",  "??", "(",  ")",  "[",  "]",  "{",  "}",  ",",  ".",  ":",  "=",
+    "<",   ">",  "+",  "-",  "*",  "/",  "%",  "&",  "|",  "^",  "~",  "?",
 };
 
 void AppendUtf8(uint32_t code, std::string* out) {
@@ -232,7 +232,8 @@ class Lexer {
     const std::string_view hex = source_.substr(*i + 3, close - *i - 3);
     uint32_t code = 0;
     const auto parsed = std::from_chars(hex.data(), hex.data() + hex.size(), code, 16);
-    if (hex.empty() || parsed.ec != std::errc() || parsed.ptr != hex.data() + hex.size()) return false;
+    if (hex.empty() || parsed.ec != std::errc() || parsed.ptr != hex.data() + hex.size())
+      return false;
     if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) return false;
     AppendUtf8(code, text);
     *i = close + 1;
@@ -295,8 +296,7 @@ class Lexer {
       if (symbol == "(" || symbol == "[" || symbol == "{") {
         if (++depth_ > kMaxBracketDepth) {
           diagnostics_.Error({at_, at_ + 1}, "E102",
-                             Concat("brackets are nested more than ", kMaxBracketDepth,
-                                          " deep"));
+                             Concat("brackets are nested more than ", kMaxBracketDepth, " deep"));
           return false;
         }
       } else if (symbol == ")" || symbol == "]" || symbol == "}") {

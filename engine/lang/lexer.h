@@ -17,12 +17,12 @@ enum class TokenKind { kEnd, kName, kInt, kFloat, kString, kDuration, kTimestamp
 struct Token {
   TokenKind kind = TokenKind::kEnd;
   Span span;
-  std::string_view text;    // as written; borrows the source
-  std::string string;       // decoded, of a kString
-  int64_t integer = 0;      // of a kInt, kDuration (ns), kTimestamp (ns)
-  double real = 0;          // of a kFloat
-  bool starts_line = false; // the first token of its line
-  int column = 0;           // bytes since the start of the line, from 0
+  std::string_view text;     // as written; borrows the source
+  std::string string;        // decoded, of a kString
+  int64_t integer = 0;       // of a kInt, kDuration (ns), kTimestamp (ns)
+  double real = 0;           // of a kFloat
+  bool starts_line = false;  // the first token of its line
+  int column = 0;            // bytes since the start of the line, from 0
 
   bool Is(std::string_view symbol_or_word) const {
     return (kind == TokenKind::kSymbol || kind == TokenKind::kName) && text == symbol_or_word;

@@ -12,9 +12,12 @@ struct UnsupportedStatement {
   std::string_view what;
 };
 constexpr UnsupportedStatement kUnsupported[] = {
-    {"fn", "functions are"},        {"pattern", "pattern declarations are"},
-    {"connector", "connectors are"}, {"context", "contexts are"},
-    {"import", "imports are"},      {"config", "`config` blocks are"},
+    {"fn", "functions are"},
+    {"pattern", "pattern declarations are"},
+    {"connector", "connectors are"},
+    {"context", "contexts are"},
+    {"import", "imports are"},
+    {"config", "`config` blocks are"},
     {"for", "`for` is"},
 };
 
@@ -33,10 +36,10 @@ std::string SyntaxHint(std::string_view word) {
     std::string_view word, use;
   };
   constexpr Remark kRemarks[] = {
-      {"string", "str"},  {"String", "str"},     {"integer", "int"}, {"boolean", "bool"},
-      {"double", "float"}, {"function", "fn"},   {"func", "fn"},     {"def", "fn"},
-      {"class", "event"}, {"struct", "event"},   {"record", "event"}, {"elseif", "elif"},
-      {"&&", "and"},      {"||", "or"},          {"!", "not"},
+      {"string", "str"},   {"String", "str"},   {"integer", "int"},  {"boolean", "bool"},
+      {"double", "float"}, {"function", "fn"},  {"func", "fn"},      {"def", "fn"},
+      {"class", "event"},  {"struct", "event"}, {"record", "event"}, {"elseif", "elif"},
+      {"&&", "and"},       {"||", "or"},        {"!", "not"},
   };
   for (const Remark& remark : kRemarks) {
     if (remark.word == word) return Concat("write `", remark.use, "`");
@@ -85,12 +88,12 @@ bool Parser::Unexpected(std::string_view expected) {
   const Token& token = Peek();
   std::string hint = SyntaxHint(token.text);
   if (hint.empty() && at_ > 0) hint = SyntaxHint(tokens_[at_ - 1].text);
-  diagnostics_.Error(token.span, "E100",
-                     token.kind == TokenKind::kEnd
-                         ? Concat("the program ends where ", expected, " is expected")
-                         : Concat("`", token.text.substr(0, 40), "` where ", expected,
-                                        " is expected"),
-                     std::move(hint));
+  diagnostics_.Error(
+      token.span, "E100",
+      token.kind == TokenKind::kEnd
+          ? Concat("the program ends where ", expected, " is expected")
+          : Concat("`", token.text.substr(0, 40), "` where ", expected, " is expected"),
+      std::move(hint));
   return false;
 }
 
@@ -157,8 +160,8 @@ bool Parser::ParseLooseExpression(Program& program) {
   const Token& token = Peek();
   std::string hint = SyntaxHint(token.text);
   if (hint.empty() && token.kind == TokenKind::kName) {
-    hint = DidYouMean(token.text, {"stream", "event", "let", "var", "const", "fn", "pattern", "type",
-                                   "connector", "context", "import"});
+    hint = DidYouMean(token.text, {"stream", "event", "let", "var", "const", "fn", "pattern",
+                                   "type", "connector", "context", "import"});
   }
   if (token.kind != TokenKind::kName && token.kind != TokenKind::kInt &&
       token.kind != TokenKind::kFloat && token.kind != TokenKind::kString) {

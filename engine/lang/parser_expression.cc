@@ -127,9 +127,10 @@ ExprPtr Parser::ParseBinary(int min_level) {
     const Span op_span{Peek().span.begin, Peek(static_cast<size_t>(tokens) - 1).span.end};
     const bool single = level == kCompareLevel || level == kRangeLevel;
     if (single && last_single == level) {
-      diagnostics_.Error(op_span, "E100", level == kCompareLevel ? "comparisons do not chain"
-                                                                 : "ranges do not chain",
-                         level == kCompareLevel ? "write `a < b and b < c`" : "");
+      diagnostics_.Error(
+          op_span, "E100",
+          level == kCompareLevel ? "comparisons do not chain" : "ranges do not chain",
+          level == kCompareLevel ? "write `a < b and b < c`" : "");
       return nullptr;
     }
     last_single = single ? level : -1;
@@ -216,10 +217,10 @@ ExprPtr Parser::ParsePostfix() {
       if (Peek(1).kind == TokenKind::kName && Peek(2).IsSymbol("(")) {
         if (token.starts_line) return expr;
         Take();
-        diagnostics_.Error(Peek().span, "E100",
-                           Concat("values have no methods, so `.", Peek().text,
-                                        "(` cannot stand here"),
-                           Concat("write ", Peek().text, "(value, …)"));
+        diagnostics_.Error(
+            Peek().span, "E100",
+            Concat("values have no methods, so `.", Peek().text, "(` cannot stand here"),
+            Concat("write ", Peek().text, "(value, …)"));
         return nullptr;
       }
       const bool null_safe = token.IsSymbol("?.");
@@ -326,11 +327,21 @@ ExprPtr Parser::ParseLiteral() {
   ExprPtr expr = NewExpr(ExprKind::kLiteral);
   Literal& literal = expr->literal;
   switch (token.kind) {
-    case TokenKind::kInt: literal.kind = LiteralKind::kInt; break;
-    case TokenKind::kFloat: literal.kind = LiteralKind::kFloat; break;
-    case TokenKind::kString: literal.kind = LiteralKind::kString; break;
-    case TokenKind::kDuration: literal.kind = LiteralKind::kDuration; break;
-    case TokenKind::kTimestamp: literal.kind = LiteralKind::kTimestamp; break;
+    case TokenKind::kInt:
+      literal.kind = LiteralKind::kInt;
+      break;
+    case TokenKind::kFloat:
+      literal.kind = LiteralKind::kFloat;
+      break;
+    case TokenKind::kString:
+      literal.kind = LiteralKind::kString;
+      break;
+    case TokenKind::kDuration:
+      literal.kind = LiteralKind::kDuration;
+      break;
+    case TokenKind::kTimestamp:
+      literal.kind = LiteralKind::kTimestamp;
+      break;
     case TokenKind::kName:
       if (!token.Is("null")) {
         literal.kind = LiteralKind::kBool;
@@ -354,7 +365,8 @@ ExprPtr Parser::ParseLiteral() {
 ExprPtr Parser::ParseIf() {
   const Span word = Take().span;
   ExprPtr expr = NewExpr(ExprKind::kIf);
-  for (std::string_view next : {std::string_view("then"), std::string_view("else"), std::string_view()}) {
+  for (std::string_view next :
+       {std::string_view("then"), std::string_view("else"), std::string_view()}) {
     ExprPtr part = ParseExpr();
     if (part == nullptr) return nullptr;
     expr->children.push_back(std::move(part));

@@ -11,16 +11,34 @@ struct KnownOp {
   OpKind kind;
 };
 constexpr KnownOp kSupported[] = {
-    {"where", OpKind::kWhere},       {"filter", OpKind::kWhere}, {"having", OpKind::kHaving},
-    {"select", OpKind::kSelect},     {"emit", OpKind::kEmit},    {"distinct", OpKind::kDistinct},
-    {"limit", OpKind::kLimit},       {"first", OpKind::kLimit},
+    {"where", OpKind::kWhere},   {"filter", OpKind::kWhere}, {"having", OpKind::kHaving},
+    {"select", OpKind::kSelect}, {"emit", OpKind::kEmit},    {"distinct", OpKind::kDistinct},
+    {"limit", OpKind::kLimit},   {"first", OpKind::kLimit},
 };
 // Of the language, but of a later build.
 constexpr std::string_view kLater[] = {
-    "window",  "aggregate", "partition_by",    "process",  "order_by", "print",     "log",
-    "tap",     "pattern",   "within",          "not",      "on",       "to",        "from",
-    "map",     "context",   "watermark",       "forecast", "enrich",   "score",
-    "allowed_lateness",     "trend_aggregate",
+    "window",
+    "aggregate",
+    "partition_by",
+    "process",
+    "order_by",
+    "print",
+    "log",
+    "tap",
+    "pattern",
+    "within",
+    "not",
+    "on",
+    "to",
+    "from",
+    "map",
+    "context",
+    "watermark",
+    "forecast",
+    "enrich",
+    "score",
+    "allowed_lateness",
+    "trend_aggregate",
 };
 // Never implemented (vpl.md §1.6, last row), with what to use instead.
 struct RefusedOp {
@@ -106,7 +124,8 @@ void Parser::SkipBrackets() {
 bool Parser::ParseOp(StreamDecl& stream) {
   StreamOp op;
   if (Peek().IsSymbol("->")) {
-    diagnostics_.Error(Peek().span, "E110", "pattern steps (`->`) are not supported by this build yet");
+    diagnostics_.Error(Peek().span, "E110",
+                       "pattern steps (`->`) are not supported by this build yet");
     op.name = {"->", Take().span};
     // The step's own filter may be any expression; the next operator begins a line or follows `)`.
     while (Peek().kind != TokenKind::kEnd && !Peek().IsSymbol("->") &&
@@ -134,8 +153,7 @@ bool Parser::ParseOp(StreamDecl& stream) {
   bool reported = false;
   for (std::string_view later : kLater) {
     if (later != op.name.text) continue;
-    diagnostics_.Error(op.name.span, "E110",
-                       Concat(text, " is not supported by this build yet"));
+    diagnostics_.Error(op.name.span, "E110", Concat(text, " is not supported by this build yet"));
     reported = true;
   }
   for (const RefusedOp& refused : kRefused) {

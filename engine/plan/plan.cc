@@ -16,13 +16,20 @@ std::string QuotedText(const std::string& text) {
 
 std::string DebugLiteral(const Literal& literal) {
   switch (literal.kind) {
-    case LiteralKind::kNull: return "null";
-    case LiteralKind::kBool: return literal.integer != 0 ? "true" : "false";
-    case LiteralKind::kInt: return Concat(literal.integer);
-    case LiteralKind::kFloat: return absl::StrCat(absl::SixDigits(literal.real), "f");
-    case LiteralKind::kString: return QuotedText(literal.text);
-    case LiteralKind::kTimestamp: return Concat("@", literal.integer);
-    case LiteralKind::kDuration: return Concat(literal.integer, "ns");
+    case LiteralKind::kNull:
+      return "null";
+    case LiteralKind::kBool:
+      return literal.integer != 0 ? "true" : "false";
+    case LiteralKind::kInt:
+      return Concat(literal.integer);
+    case LiteralKind::kFloat:
+      return absl::StrCat(absl::SixDigits(literal.real), "f");
+    case LiteralKind::kString:
+      return QuotedText(literal.text);
+    case LiteralKind::kTimestamp:
+      return Concat("@", literal.integer);
+    case LiteralKind::kDuration:
+      return Concat(literal.integer, "ns");
   }
   return "?";
 }
@@ -31,7 +38,8 @@ std::string Arguments(const PlanExpr& expr, size_t from = 0) {
   std::string out;
   for (size_t i = from; i < expr.children.size(); ++i) {
     if (i > from) out += ", ";
-    if (i < expr.labels.size() && !expr.labels[i].empty()) ConcatTo(&out, QuotedText(expr.labels[i]), ": ");
+    if (i < expr.labels.size() && !expr.labels[i].empty())
+      ConcatTo(&out, QuotedText(expr.labels[i]), ": ");
     out += DebugString(expr.children[i]);
   }
   return out;
@@ -67,16 +75,26 @@ int Layout::DemandAllFields() {
 
 std::string DebugString(const PlanExpr& expr) {
   switch (expr.kind) {
-    case PlanExprKind::kLiteral: return DebugLiteral(expr.literal);
-    case PlanExprKind::kSlot: return Concat("$", expr.index);
-    case PlanExprKind::kGlobal: return Concat("global", expr.index);
-    case PlanExprKind::kLocal: return Concat("local", expr.index);
-    case PlanExprKind::kTimestamp: return "timestamp";
-    case PlanExprKind::kMissing: return "missing";
-    case PlanExprKind::kFirstPresent: return Concat("first_present(", Arguments(expr), ")");
-    case PlanExprKind::kMember: return Concat(DebugString(expr.children[0]), ".", expr.text);
-    case PlanExprKind::kIndex: return Concat("index(", Arguments(expr), ")");
-    case PlanExprKind::kSlice: return Concat("slice(", Arguments(expr), ")");
+    case PlanExprKind::kLiteral:
+      return DebugLiteral(expr.literal);
+    case PlanExprKind::kSlot:
+      return Concat("$", expr.index);
+    case PlanExprKind::kGlobal:
+      return Concat("global", expr.index);
+    case PlanExprKind::kLocal:
+      return Concat("local", expr.index);
+    case PlanExprKind::kTimestamp:
+      return "timestamp";
+    case PlanExprKind::kMissing:
+      return "missing";
+    case PlanExprKind::kFirstPresent:
+      return Concat("first_present(", Arguments(expr), ")");
+    case PlanExprKind::kMember:
+      return Concat(DebugString(expr.children[0]), ".", expr.text);
+    case PlanExprKind::kIndex:
+      return Concat("index(", Arguments(expr), ")");
+    case PlanExprKind::kSlice:
+      return Concat("slice(", Arguments(expr), ")");
     case PlanExprKind::kUnary:
       return Concat("(", UnaryOpText(expr.unary), " ", DebugString(expr.children[0]), ")");
     case PlanExprKind::kBinary:
@@ -85,10 +103,14 @@ std::string DebugString(const PlanExpr& expr) {
     case PlanExprKind::kIsKind:
       return Concat("(", DebugString(expr.children[0]), expr.index != 0 ? " is not " : " is ",
                     expr.text, ")");
-    case PlanExprKind::kIf: return Concat("if(", Arguments(expr), ")");
-    case PlanExprKind::kList: return Concat("[", Arguments(expr), "]");
-    case PlanExprKind::kMap: return Concat("{", Arguments(expr), "}");
-    case PlanExprKind::kCall: return Concat(BuiltinById(expr.builtin).name, "(", Arguments(expr), ")");
+    case PlanExprKind::kIf:
+      return Concat("if(", Arguments(expr), ")");
+    case PlanExprKind::kList:
+      return Concat("[", Arguments(expr), "]");
+    case PlanExprKind::kMap:
+      return Concat("{", Arguments(expr), "}");
+    case PlanExprKind::kCall:
+      return Concat(BuiltinById(expr.builtin).name, "(", Arguments(expr), ")");
     case PlanExprKind::kMatch: {
       std::string out = Concat("match(", DebugString(expr.children[0]));
       for (size_t i = 0; i < expr.arms.size(); ++i) {
@@ -115,8 +137,9 @@ std::string Plan::DebugString() const {
     out += "\n";
   }
   for (const PlanAssignment& assignment : assignments) {
-    ConcatTo(&out, "global", assignment.global, " ", globals[static_cast<size_t>(assignment.global)].name,
-             " = ", engine::DebugString(assignment.value), "\n");
+    ConcatTo(&out, "global", assignment.global, " ",
+             globals[static_cast<size_t>(assignment.global)].name, " = ",
+             engine::DebugString(assignment.value), "\n");
   }
   for (const PlanInput& input : inputs) {
     ConcatTo(&out, "input ", input.type, " layout ", input.layout, " ->");

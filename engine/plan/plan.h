@@ -15,8 +15,8 @@ namespace varpulis::engine {
 // A checked program with every name resolved: printable data, no behaviour.
 
 // The shape of rows at some place: which field stands in which slot. A closed layout lists all
-// fields a row can have (after `.select` or `.emit`). An open one belongs to an input event type and
-// lists the fields the program reads of it, so that readers can skip the others.
+// fields a row can have (after `.select` or `.emit`). An open one belongs to an input event type
+// and lists the fields the program reads of it, so that readers can skip the others.
 struct Layout {
   std::string type_name;
   bool open = false;
@@ -44,15 +44,15 @@ enum class PlanExprKind {
   kFirstPresent,  // the first child that is not ⊥
   kMember,        // children[0] . text
   kIndex,
-  kSlice,         // absent bounds are kMissing with index 1
+  kSlice,  // absent bounds are kMissing with index 1
   kUnary,
   kBinary,
-  kIsKind,        // children[0] is text; index 1 when negated
+  kIsKind,  // children[0] is text; index 1 when negated
   kIf,
   kList,
-  kMap,           // labels
-  kCall,          // builtin
-  kMatch,         // children[0], then the arms
+  kMap,    // labels
+  kCall,   // builtin
+  kMatch,  // children[0], then the arms
 };
 
 struct PlanArm {

@@ -201,13 +201,13 @@ class Planner {
     }
     if (expr.children.empty()) return DebugString(expr);
     std::string out = Concat(static_cast<int>(expr.kind), ":", static_cast<int>(expr.unary), ":",
-                             static_cast<int>(expr.binary), ":", static_cast<int>(expr.builtin), ":",
-                             expr.text, "(");
+                             static_cast<int>(expr.binary), ":", static_cast<int>(expr.builtin),
+                             ":", expr.text, "(");
     for (const PlanExpr& child : expr.children) ConcatTo(&out, Portable(child, scope), ",");
     for (const std::string& label : expr.labels) ConcatTo(&out, label, ",");
     for (const PlanArm& arm : expr.arms) {
-      ConcatTo(&out, static_cast<int>(arm.kind), " ", arm.literal.text, " ", arm.literal.integer, " ",
-               std::to_string(arm.literal.real), ",");
+      ConcatTo(&out, static_cast<int>(arm.kind), " ", arm.literal.text, " ", arm.literal.integer,
+               " ", std::to_string(arm.literal.real), ",");
     }
     return out + ")";
   }
@@ -323,10 +323,18 @@ class Planner {
           return planned;
         }
         break;
-      case ExprKind::kIndex: planned.kind = PlanExprKind::kIndex; break;
-      case ExprKind::kSlice: planned.kind = PlanExprKind::kSlice; break;
-      case ExprKind::kIf: planned.kind = PlanExprKind::kIf; break;
-      case ExprKind::kList: planned.kind = PlanExprKind::kList; break;
+      case ExprKind::kIndex:
+        planned.kind = PlanExprKind::kIndex;
+        break;
+      case ExprKind::kSlice:
+        planned.kind = PlanExprKind::kSlice;
+        break;
+      case ExprKind::kIf:
+        planned.kind = PlanExprKind::kIf;
+        break;
+      case ExprKind::kList:
+        planned.kind = PlanExprKind::kList;
+        break;
       case ExprKind::kMap:
         planned.kind = PlanExprKind::kMap;
         planned.labels = expr.labels;

@@ -9,8 +9,8 @@
 
 namespace varpulis::engine {
 
-// Fills the slot that takes a map of every field of an event, for types that have one. A field given
-// twice keeps its place and takes the later value.
+// Fills the slot that takes a map of every field of an event, for types that have one. A field
+// given twice keeps its place and takes the later value.
 class AllFields {
  public:
   AllFields(const InputType& type, Arena& arena, size_t capacity) : slot_(type.all_fields_slot) {

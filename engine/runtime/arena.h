@@ -51,7 +51,8 @@ class Arena {
   char* AllocateSlow(size_t bytes) {
     // The first block always has the standard size, because Reset goes back to it.
     if (blocks_.empty()) AddBlock(block_size_);
-    if (static_cast<size_t>(end_ - next_) < bytes) AddBlock(bytes > block_size_ ? bytes : block_size_);
+    if (static_cast<size_t>(end_ - next_) < bytes)
+      AddBlock(bytes > block_size_ ? bytes : block_size_);
     char* result = next_;
     next_ += bytes;
     return result;

@@ -24,12 +24,24 @@ absl::Status FromProto(const varpulis::v1::Value& in, Arena& arena, int depth, b
     return absl::InvalidArgumentError(absl::StrCat("value is nested deeper than ", kMaxValueDepth));
   }
   switch (in.kind_case()) {
-    case Value::KIND_NOT_SET: *out = engine::Value::Null(); break;
-    case Value::kBoolValue: *out = engine::Value::Bool(in.bool_value()); break;
-    case Value::kIntValue: *out = engine::Value::Int(in.int_value()); break;
-    case Value::kFloatValue: *out = engine::Value::Float(in.float_value()); break;
-    case Value::kTimestampNs: *out = engine::Value::Timestamp(in.timestamp_ns()); break;
-    case Value::kDurationNs: *out = engine::Value::Duration(in.duration_ns()); break;
+    case Value::KIND_NOT_SET:
+      *out = engine::Value::Null();
+      break;
+    case Value::kBoolValue:
+      *out = engine::Value::Bool(in.bool_value());
+      break;
+    case Value::kIntValue:
+      *out = engine::Value::Int(in.int_value());
+      break;
+    case Value::kFloatValue:
+      *out = engine::Value::Float(in.float_value());
+      break;
+    case Value::kTimestampNs:
+      *out = engine::Value::Timestamp(in.timestamp_ns());
+      break;
+    case Value::kDurationNs:
+      *out = engine::Value::Duration(in.duration_ns());
+      break;
     case Value::kStringValue: {
       const std::string_view text = in.string_value();
       *out = engine::Value::String(check_limits ? CutAtCharacter(text, kMaxStringBytes) : text);
@@ -39,7 +51,8 @@ absl::Status FromProto(const varpulis::v1::Value& in, Arena& arena, int depth, b
       const auto& items = in.list_value().items();
       const auto size = static_cast<size_t>(items.size());
       if (check_limits && size > kMaxListItems) {
-        return absl::InvalidArgumentError(absl::StrCat("list has more than ", kMaxListItems, " items"));
+        return absl::InvalidArgumentError(
+            absl::StrCat("list has more than ", kMaxListItems, " items"));
       }
       auto* copy = arena.Allocate<engine::Value>(size);
       for (size_t i = 0; i < size; ++i) {
@@ -74,13 +87,27 @@ absl::Status FromProto(const varpulis::v1::Value& in, Arena& arena, int depth, b
 void ValueToProto(const Value& value, varpulis::v1::Value* out) {
   switch (value.kind()) {
     case ValueKind::kMissing:
-    case ValueKind::kNull: out->clear_kind(); return;
-    case ValueKind::kBool: out->set_bool_value(value.boolean()); return;
-    case ValueKind::kInt: out->set_int_value(value.integer()); return;
-    case ValueKind::kFloat: out->set_float_value(value.real()); return;
-    case ValueKind::kString: SetText(value.string(), out->mutable_string_value()); return;
-    case ValueKind::kTimestamp: out->set_timestamp_ns(value.integer()); return;
-    case ValueKind::kDuration: out->set_duration_ns(value.integer()); return;
+    case ValueKind::kNull:
+      out->clear_kind();
+      return;
+    case ValueKind::kBool:
+      out->set_bool_value(value.boolean());
+      return;
+    case ValueKind::kInt:
+      out->set_int_value(value.integer());
+      return;
+    case ValueKind::kFloat:
+      out->set_float_value(value.real());
+      return;
+    case ValueKind::kString:
+      SetText(value.string(), out->mutable_string_value());
+      return;
+    case ValueKind::kTimestamp:
+      out->set_timestamp_ns(value.integer());
+      return;
+    case ValueKind::kDuration:
+      out->set_duration_ns(value.integer());
+      return;
     case ValueKind::kList: {
       varpulis::v1::ListValue& list = *out->mutable_list_value();
       for (size_t i = 0; i < value.size(); ++i) ValueToProto(value.items()[i], list.add_items());

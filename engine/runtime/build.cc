@@ -88,13 +88,17 @@ class GraphBuilder {
   std::unique_ptr<Operator> MakeOperator(const PlanStream& stream, const PlanOp& op) {
     std::vector<ExpressionPtr> exprs = Compile(op.exprs);
     switch (op.kind) {
-      case PlanOpKind::kFilter: return std::make_unique<Filter>(std::move(exprs[0]));
-      case PlanOpKind::kSelect: return std::make_unique<Select>(std::move(exprs));
+      case PlanOpKind::kFilter:
+        return std::make_unique<Filter>(std::move(exprs[0]));
+      case PlanOpKind::kSelect:
+        return std::make_unique<Select>(std::move(exprs));
       case PlanOpKind::kEmit:
         return std::make_unique<Emit>(stream.name, op.output_type,
                                       LayoutAt(op.output_layout).fields, std::move(exprs));
-      case PlanOpKind::kDistinct: return std::make_unique<Distinct>(std::move(exprs[0]));
-      case PlanOpKind::kLimit: return std::make_unique<Limit>(op.count);
+      case PlanOpKind::kDistinct:
+        return std::make_unique<Distinct>(std::move(exprs[0]));
+      case PlanOpKind::kLimit:
+        return std::make_unique<Limit>(op.count);
     }
     return nullptr;
   }

@@ -67,21 +67,26 @@ Value Clamp(const Value* a, size_t count, EvalContext& context) {
 
 Value ToInt(const Value* a, size_t, EvalContext&) {
   switch (a->kind()) {
-    case ValueKind::kInt: return *a;
-    case ValueKind::kBool: return Value::Int(a->boolean() ? 1 : 0);
-    case ValueKind::kFloat: return Value::Int(Saturate(std::trunc(a->real())));
+    case ValueKind::kInt:
+      return *a;
+    case ValueKind::kBool:
+      return Value::Int(a->boolean() ? 1 : 0);
+    case ValueKind::kFloat:
+      return Value::Int(Saturate(std::trunc(a->real())));
     case ValueKind::kString: {
       int64_t value = 0;
       return ParseInt(a->string(), &value) ? Value::Int(value) : Value();
     }
-    default: return Value();
+    default:
+      return Value();
   }
 }
 
 Value ToFloat(const Value* a, size_t, EvalContext&) {
   if (a->is_number()) return Value::Float(a->number());
   double value = 0;
-  return a->is(ValueKind::kString) && ParseFloat(a->string(), &value) ? Value::Float(value) : Value();
+  return a->is(ValueKind::kString) && ParseFloat(a->string(), &value) ? Value::Float(value)
+                                                                      : Value();
 }
 
 Value TypeOf(const Value* a, size_t, EvalContext&) { return Value::String(KindName(a->kind())); }
@@ -107,36 +112,63 @@ Value Now(const Value*, size_t, EvalContext& context) {
 
 BuiltinFunction FunctionOf(Builtin id) {
   switch (id) {
-    case Builtin::kAbs: return Abs;
-    case Builtin::kSqrt: return Real<Sqrt>;
-    case Builtin::kLog: return Real<Log>;
-    case Builtin::kLog10: return Real<Log10>;
-    case Builtin::kExp: return Real<Exp>;
-    case Builtin::kSin: return Real<Sin>;
-    case Builtin::kCos: return Real<Cos>;
-    case Builtin::kTan: return Real<Tan>;
-    case Builtin::kFloor: return Whole<Floor>;
-    case Builtin::kCeil: return Whole<Ceil>;
-    case Builtin::kRound: return Whole<Round>;
-    case Builtin::kPow: return Pow;
-    case Builtin::kMin: return Extreme<false>;
-    case Builtin::kMax: return Extreme<true>;
-    case Builtin::kClamp: return Clamp;
-    case Builtin::kToInt: return ToInt;
-    case Builtin::kToFloat: return ToFloat;
-    case Builtin::kTypeOf: return TypeOf;
-    case Builtin::kIsNull: return IsNull;
-    case Builtin::kIsInt: return IsOfKind<ValueKind::kInt>;
-    case Builtin::kIsFloat: return IsOfKind<ValueKind::kFloat>;
-    case Builtin::kIsString: return IsOfKind<ValueKind::kString>;
-    case Builtin::kIsBool: return IsOfKind<ValueKind::kBool>;
-    case Builtin::kIsArray: return IsOfKind<ValueKind::kList>;
-    case Builtin::kIsMap: return IsOfKind<ValueKind::kMap>;
+    case Builtin::kAbs:
+      return Abs;
+    case Builtin::kSqrt:
+      return Real<Sqrt>;
+    case Builtin::kLog:
+      return Real<Log>;
+    case Builtin::kLog10:
+      return Real<Log10>;
+    case Builtin::kExp:
+      return Real<Exp>;
+    case Builtin::kSin:
+      return Real<Sin>;
+    case Builtin::kCos:
+      return Real<Cos>;
+    case Builtin::kTan:
+      return Real<Tan>;
+    case Builtin::kFloor:
+      return Whole<Floor>;
+    case Builtin::kCeil:
+      return Whole<Ceil>;
+    case Builtin::kRound:
+      return Whole<Round>;
+    case Builtin::kPow:
+      return Pow;
+    case Builtin::kMin:
+      return Extreme<false>;
+    case Builtin::kMax:
+      return Extreme<true>;
+    case Builtin::kClamp:
+      return Clamp;
+    case Builtin::kToInt:
+      return ToInt;
+    case Builtin::kToFloat:
+      return ToFloat;
+    case Builtin::kTypeOf:
+      return TypeOf;
+    case Builtin::kIsNull:
+      return IsNull;
+    case Builtin::kIsInt:
+      return IsOfKind<ValueKind::kInt>;
+    case Builtin::kIsFloat:
+      return IsOfKind<ValueKind::kFloat>;
+    case Builtin::kIsString:
+      return IsOfKind<ValueKind::kString>;
+    case Builtin::kIsBool:
+      return IsOfKind<ValueKind::kBool>;
+    case Builtin::kIsArray:
+      return IsOfKind<ValueKind::kList>;
+    case Builtin::kIsMap:
+      return IsOfKind<ValueKind::kMap>;
     case Builtin::kCoalesce:
     case Builtin::kIfNull:
       return CoalesceAll;
-    case Builtin::kNow: return Now;
-    default: break;
+    case Builtin::kNow:
+      return Now;
+    default:
+      break;
   }
   if (BuiltinFunction text = TextFunctionOf(id); text != nullptr) return text;
   return ListFunctionOf(id);

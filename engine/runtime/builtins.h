@@ -8,8 +8,8 @@
 
 namespace varpulis::engine {
 
-// Arguments are present (not ⊥) unless the table says that the function takes ⊥, and their number is
-// right. A wrong kind gives ⊥.
+// Arguments are present (not ⊥) unless the table says that the function takes ⊥, and their number
+// is right. A wrong kind gives ⊥.
 using BuiltinFunction = Value (*)(const Value* arguments, size_t count, EvalContext& context);
 
 BuiltinFunction FunctionOf(Builtin id);

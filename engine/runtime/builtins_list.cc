@@ -66,9 +66,8 @@ Value Reverse(const Value* a, size_t, EvalContext& context) {
 Value Sort(const Value* a, size_t, EvalContext& context) {
   if (!List(*a)) return Value();
   Value* items = CopyItems(*a, 0, context);
-  std::stable_sort(items, items + a->size(), [](const Value& x, const Value& y) {
-    return Compare(x, y) == Ordering::kLess;
-  });
+  std::stable_sort(items, items + a->size(),
+                   [](const Value& x, const Value& y) { return Compare(x, y) == Ordering::kLess; });
   return Value::List(items, a->size());
 }
 
@@ -107,9 +106,8 @@ Value Set(const Value* a, size_t, EvalContext& context) {
   size_t size = a[0].size();
   auto* entries = context.arena->Allocate<MapEntry>(size + 1);
   std::copy(a[0].entries(), a[0].entries() + size, entries);
-  MapEntry* place = std::find_if(entries, entries + size, [&](const MapEntry& entry) {
-    return entry.key == a[1].string();
-  });
+  MapEntry* place = std::find_if(entries, entries + size,
+                                 [&](const MapEntry& entry) { return entry.key == a[1].string(); });
   if (place == entries + size) ++size;
   *place = {a[1].string(), a[2]};
   return Value::Map(entries, size);
@@ -198,26 +196,46 @@ Value Zip(const Value* a, size_t, EvalContext& context) {
 
 BuiltinFunction ListFunctionOf(Builtin id) {
   switch (id) {
-    case Builtin::kLen: return Len;
-    case Builtin::kByteLen: return ByteLen;
-    case Builtin::kFirst: return First;
-    case Builtin::kLast: return Last;
-    case Builtin::kPush: return Push;
-    case Builtin::kPop: return Pop;
-    case Builtin::kReverse: return Reverse;
-    case Builtin::kSort: return Sort;
-    case Builtin::kContains: return ContainsItem;
-    case Builtin::kKeys: return Keys;
-    case Builtin::kValues: return Values;
-    case Builtin::kGet: return Get;
-    case Builtin::kSet: return Set;
-    case Builtin::kRange: return Range;
-    case Builtin::kSum: return Sum;
-    case Builtin::kAvg: return Avg;
-    case Builtin::kUnique: return Unique;
-    case Builtin::kFlatten: return Flatten;
-    case Builtin::kZip: return Zip;
-    default: return nullptr;
+    case Builtin::kLen:
+      return Len;
+    case Builtin::kByteLen:
+      return ByteLen;
+    case Builtin::kFirst:
+      return First;
+    case Builtin::kLast:
+      return Last;
+    case Builtin::kPush:
+      return Push;
+    case Builtin::kPop:
+      return Pop;
+    case Builtin::kReverse:
+      return Reverse;
+    case Builtin::kSort:
+      return Sort;
+    case Builtin::kContains:
+      return ContainsItem;
+    case Builtin::kKeys:
+      return Keys;
+    case Builtin::kValues:
+      return Values;
+    case Builtin::kGet:
+      return Get;
+    case Builtin::kSet:
+      return Set;
+    case Builtin::kRange:
+      return Range;
+    case Builtin::kSum:
+      return Sum;
+    case Builtin::kAvg:
+      return Avg;
+    case Builtin::kUnique:
+      return Unique;
+    case Builtin::kFlatten:
+      return Flatten;
+    case Builtin::kZip:
+      return Zip;
+    default:
+      return nullptr;
   }
 }
 

@@ -144,18 +144,30 @@ Value ConcatAll(const Value* a, size_t count, EvalContext& context) {
 
 BuiltinFunction TextFunctionOf(Builtin id) {
   switch (id) {
-    case Builtin::kToString: return ToString;
-    case Builtin::kTrim: return TrimText;
-    case Builtin::kLower: return Lower;
-    case Builtin::kUpper: return Upper;
-    case Builtin::kSplit: return Split;
-    case Builtin::kJoin: return Join;
-    case Builtin::kReplace: return Replace;
-    case Builtin::kStartsWith: return StartsWith;
-    case Builtin::kEndsWith: return EndsWith;
-    case Builtin::kSubstring: return Substring;
-    case Builtin::kConcat: return ConcatAll;
-    default: return nullptr;
+    case Builtin::kToString:
+      return ToString;
+    case Builtin::kTrim:
+      return TrimText;
+    case Builtin::kLower:
+      return Lower;
+    case Builtin::kUpper:
+      return Upper;
+    case Builtin::kSplit:
+      return Split;
+    case Builtin::kJoin:
+      return Join;
+    case Builtin::kReplace:
+      return Replace;
+    case Builtin::kStartsWith:
+      return StartsWith;
+    case Builtin::kEndsWith:
+      return EndsWith;
+    case Builtin::kSubstring:
+      return Substring;
+    case Builtin::kConcat:
+      return ConcatAll;
+    default:
+      return nullptr;
   }
 }
 

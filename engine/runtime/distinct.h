@@ -43,7 +43,9 @@ class Distinct final : public Operator {
     using is_transparent = void;
     const std::vector<Entry>* entries;
     bool operator()(uint32_t a, uint32_t b) const { return a == b; }
-    bool operator()(uint32_t a, const Probe& b) const { return Equal((*entries)[a].key.get(), *b.key); }
+    bool operator()(uint32_t a, const Probe& b) const {
+      return Equal((*entries)[a].key.get(), *b.key);
+    }
     bool operator()(const Probe& b, uint32_t a) const { return (*this)(a, b); }
   };
 

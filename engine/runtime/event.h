@@ -37,9 +37,9 @@ struct InputType {
   std::string name;
   std::vector<std::string> fields;                     // by slot
   absl::flat_hash_map<std::string_view, int> slot_of;  // views into `fields`
-  int all_fields_slot = -1;   // when >= 0: takes a map of every field (for `.distinct()`)
+  int all_fields_slot = -1;  // when >= 0: takes a map of every field (for `.distinct()`)
   size_t slot_count = 0;
-  std::vector<int> streams;   // that read it, in declaration order
+  std::vector<int> streams;  // that read it, in declaration order
 
   int SlotOf(std::string_view field) const {
     auto found = slot_of.find(field);

@@ -182,7 +182,8 @@ class CompareSlot final : public Expression {
   CompareSlot(int slot, Value literal) : slot_(slot), literal_(literal) {
     // An int that is a double too can be compared with floats as one.
     constexpr int64_t kExact = int64_t{1} << 53;
-    if (literal.is(ValueKind::kInt) && literal.integer() >= -kExact && literal.integer() <= kExact) {
+    if (literal.is(ValueKind::kInt) && literal.integer() >= -kExact &&
+        literal.integer() <= kExact) {
       as_float_ = Value::Float(static_cast<double>(literal.integer()));
     }
   }
@@ -190,7 +191,8 @@ class CompareSlot final : public Expression {
     const Value& value = context.slots[slot_];
     if (value.kind() == literal_.kind()) {
       if (value.is(ValueKind::kFloat)) return Test(value.real(), literal_.real(), context);
-      if (value.is(ValueKind::kInt)) return Value::Bool(Compare(value.integer(), literal_.integer()));
+      if (value.is(ValueKind::kInt))
+        return Value::Bool(Compare(value.integer(), literal_.integer()));
       if (value.is(ValueKind::kString)) {
         if (kOp == BinaryOp::kEqual) return Value::Bool(value.string() == literal_.string());
         if (kOp == BinaryOp::kNotEqual) return Value::Bool(value.string() != literal_.string());
@@ -207,12 +209,18 @@ class CompareSlot final : public Expression {
   template <typename T>
   static bool Compare(const T& a, const T& b) {
     switch (kOp) {
-      case BinaryOp::kEqual: return a == b;
-      case BinaryOp::kNotEqual: return a != b;
-      case BinaryOp::kLess: return a < b;
-      case BinaryOp::kLessEqual: return a <= b;
-      case BinaryOp::kGreater: return a > b;
-      default: return a >= b;
+      case BinaryOp::kEqual:
+        return a == b;
+      case BinaryOp::kNotEqual:
+        return a != b;
+      case BinaryOp::kLess:
+        return a < b;
+      case BinaryOp::kLessEqual:
+        return a <= b;
+      case BinaryOp::kGreater:
+        return a > b;
+      default:
+        return a >= b;
     }
   }
   // NaN equals NaN in the language.
@@ -356,31 +364,41 @@ class Match final : public Expression {
 
 ExpressionPtr MakeCompareSlot(BinaryOp op, int slot, Value literal) {
   switch (op) {
-    case BinaryOp::kEqual: return std::make_unique<CompareSlot<BinaryOp::kEqual>>(slot, literal);
+    case BinaryOp::kEqual:
+      return std::make_unique<CompareSlot<BinaryOp::kEqual>>(slot, literal);
     case BinaryOp::kNotEqual:
       return std::make_unique<CompareSlot<BinaryOp::kNotEqual>>(slot, literal);
-    case BinaryOp::kLess: return std::make_unique<CompareSlot<BinaryOp::kLess>>(slot, literal);
+    case BinaryOp::kLess:
+      return std::make_unique<CompareSlot<BinaryOp::kLess>>(slot, literal);
     case BinaryOp::kLessEqual:
       return std::make_unique<CompareSlot<BinaryOp::kLessEqual>>(slot, literal);
-    case BinaryOp::kGreater: return std::make_unique<CompareSlot<BinaryOp::kGreater>>(slot, literal);
+    case BinaryOp::kGreater:
+      return std::make_unique<CompareSlot<BinaryOp::kGreater>>(slot, literal);
     case BinaryOp::kGreaterEqual:
       return std::make_unique<CompareSlot<BinaryOp::kGreaterEqual>>(slot, literal);
-    default: return nullptr;
+    default:
+      return nullptr;
   }
 }
 
 BinaryOp Mirrored(BinaryOp op) {
   switch (op) {
-    case BinaryOp::kLess: return BinaryOp::kGreater;
-    case BinaryOp::kLessEqual: return BinaryOp::kGreaterEqual;
-    case BinaryOp::kGreater: return BinaryOp::kLess;
-    case BinaryOp::kGreaterEqual: return BinaryOp::kLessEqual;
-    default: return op;
+    case BinaryOp::kLess:
+      return BinaryOp::kGreater;
+    case BinaryOp::kLessEqual:
+      return BinaryOp::kGreaterEqual;
+    case BinaryOp::kGreater:
+      return BinaryOp::kLess;
+    case BinaryOp::kGreaterEqual:
+      return BinaryOp::kLessEqual;
+    default:
+      return op;
   }
 }
 
 ExpressionPtr CompileBinary(BinaryOp op, ExpressionPtr left, ExpressionPtr right) {
-  if (op == BinaryOp::kAnd) return std::make_unique<Logic<false>>(std::move(left), std::move(right));
+  if (op == BinaryOp::kAnd)
+    return std::make_unique<Logic<false>>(std::move(left), std::move(right));
   if (op == BinaryOp::kOr) return std::make_unique<Logic<true>>(std::move(left), std::move(right));
   if (op == BinaryOp::kCoalesce) {
     return std::make_unique<Coalesce>(std::move(left), std::move(right));
@@ -396,9 +414,7 @@ ExpressionPtr CompileBinary(BinaryOp op, ExpressionPtr left, ExpressionPtr right
 }
 
 // A range of literals would keep its array for good; text is bounded by the size of the source.
-bool Foldable(BinaryOp op) {
-  return op != BinaryOp::kRange && op != BinaryOp::kRangeInclusive;
-}
+bool Foldable(BinaryOp op) { return op != BinaryOp::kRange && op != BinaryOp::kRangeInclusive; }
 
 ExpressionPtr Compile(const PlanExpr& plan, Arena& literals) {
   Children children;
@@ -410,13 +426,20 @@ ExpressionPtr Compile(const PlanExpr& plan, Arena& literals) {
   switch (plan.kind) {
     case PlanExprKind::kLiteral:
       return std::make_unique<Constant>(LiteralValue(plan.literal, literals));
-    case PlanExprKind::kMissing: return std::make_unique<Constant>(Value());
-    case PlanExprKind::kSlot: return std::make_unique<Slot>(plan.index);
-    case PlanExprKind::kGlobal: return std::make_unique<Global>(plan.index);
-    case PlanExprKind::kLocal: return std::make_unique<Local>(plan.index);
-    case PlanExprKind::kTimestamp: return std::make_unique<EventTime>();
-    case PlanExprKind::kFirstPresent: return std::make_unique<FirstPresent>(std::move(children));
-    case PlanExprKind::kMember: return std::make_unique<Member>(std::move(children[0]), plan.text);
+    case PlanExprKind::kMissing:
+      return std::make_unique<Constant>(Value());
+    case PlanExprKind::kSlot:
+      return std::make_unique<Slot>(plan.index);
+    case PlanExprKind::kGlobal:
+      return std::make_unique<Global>(plan.index);
+    case PlanExprKind::kLocal:
+      return std::make_unique<Local>(plan.index);
+    case PlanExprKind::kTimestamp:
+      return std::make_unique<EventTime>();
+    case PlanExprKind::kFirstPresent:
+      return std::make_unique<FirstPresent>(std::move(children));
+    case PlanExprKind::kMember:
+      return std::make_unique<Member>(std::move(children[0]), plan.text);
     case PlanExprKind::kIndex:
       return std::make_unique<Index>(std::move(children[0]), std::move(children[1]));
     case PlanExprKind::kSlice:
@@ -430,15 +453,18 @@ ExpressionPtr Compile(const PlanExpr& plan, Arena& literals) {
     case PlanExprKind::kBinary:
       if (children[0]->constant() != nullptr && children[1]->constant() != nullptr &&
           Foldable(plan.binary)) {
-        return std::make_unique<Constant>(ApplyBinary(plan.binary, *children[0]->constant(),
-                                                      *children[1]->constant(), literals));
+        return std::make_unique<Constant>(
+            ApplyBinary(plan.binary, *children[0]->constant(), *children[1]->constant(), literals));
       }
       return CompileBinary(plan.binary, std::move(children[0]), std::move(children[1]));
     case PlanExprKind::kIsKind:
       return std::make_unique<KindTest>(std::move(children[0]), plan.text, plan.index != 0);
-    case PlanExprKind::kIf: return std::make_unique<Conditional>(std::move(children));
-    case PlanExprKind::kList: return std::make_unique<MakeList>(std::move(children));
-    case PlanExprKind::kMap: return std::make_unique<MakeMap>(std::move(children), plan.labels);
+    case PlanExprKind::kIf:
+      return std::make_unique<Conditional>(std::move(children));
+    case PlanExprKind::kList:
+      return std::make_unique<MakeList>(std::move(children));
+    case PlanExprKind::kMap:
+      return std::make_unique<MakeMap>(std::move(children), plan.labels);
     case PlanExprKind::kCall:
       return std::make_unique<Call>(BuiltinById(plan.builtin), std::move(children));
     case PlanExprKind::kMatch: {

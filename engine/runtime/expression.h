@@ -18,8 +18,8 @@ struct EvalContext {
   Arena* arena = nullptr;
 };
 
-// A compiled expression: a tree of small nodes over slots, with the frequent forms (`slot < literal`)
-// fused. Immutable after compilation; the height is bounded by the parser.
+// A compiled expression: a tree of small nodes over slots, with the frequent forms (`slot <
+// literal`) fused. Immutable after compilation; the height is bounded by the parser.
 class Expression {
  public:
   virtual ~Expression() = default;

@@ -55,9 +55,12 @@ Value Subtract(const Value& a, const Value& b) {
   }
   if (a.is_number() && b.is_number()) return Value::Float(a.number() - b.number());
   const int64_t difference = WrapSubtract(a.integer(), b.integer());
-  if (Is(a, ValueKind::kTimestamp) && Is(b, ValueKind::kTimestamp)) return Value::Duration(difference);
-  if (Is(a, ValueKind::kTimestamp) && Is(b, ValueKind::kDuration)) return Value::Timestamp(difference);
-  if (Is(a, ValueKind::kDuration) && Is(b, ValueKind::kDuration)) return Value::Duration(difference);
+  if (Is(a, ValueKind::kTimestamp) && Is(b, ValueKind::kTimestamp))
+    return Value::Duration(difference);
+  if (Is(a, ValueKind::kTimestamp) && Is(b, ValueKind::kDuration))
+    return Value::Timestamp(difference);
+  if (Is(a, ValueKind::kDuration) && Is(b, ValueKind::kDuration))
+    return Value::Duration(difference);
   return Value();
 }
 
@@ -100,14 +103,19 @@ Value Bits(BinaryOp op, const Value& a, const Value& b) {
   const int64_t x = a.integer(), y = b.integer();
   const bool valid_shift = y >= 0 && y <= 63;
   switch (op) {
-    case BinaryOp::kBitAnd: return Value::Int(x & y);
-    case BinaryOp::kBitOr: return Value::Int(x | y);
-    case BinaryOp::kBitXor: return Value::Int(x ^ y);
+    case BinaryOp::kBitAnd:
+      return Value::Int(x & y);
+    case BinaryOp::kBitOr:
+      return Value::Int(x | y);
+    case BinaryOp::kBitXor:
+      return Value::Int(x ^ y);
     case BinaryOp::kShiftLeft:
       if (!valid_shift) return Value();
       return Value::Int(static_cast<int64_t>(static_cast<uint64_t>(x) << y));
-    case BinaryOp::kShiftRight: return valid_shift ? Value::Int(x >> y) : Value();
-    default: return Value();
+    case BinaryOp::kShiftRight:
+      return valid_shift ? Value::Int(x >> y) : Value();
+    default:
+      return Value();
   }
 }
 
@@ -156,10 +164,14 @@ Value Comparison(BinaryOp op, const Value& a, const Value& b) {
     return a.is_number() && b.is_number() ? Value::Bool(false) : Value();
   }
   switch (op) {
-    case BinaryOp::kLess: return Value::Bool(order == Ordering::kLess);
-    case BinaryOp::kLessEqual: return Value::Bool(order != Ordering::kGreater);
-    case BinaryOp::kGreater: return Value::Bool(order == Ordering::kGreater);
-    default: return Value::Bool(order != Ordering::kLess);
+    case BinaryOp::kLess:
+      return Value::Bool(order == Ordering::kLess);
+    case BinaryOp::kLessEqual:
+      return Value::Bool(order != Ordering::kGreater);
+    case BinaryOp::kGreater:
+      return Value::Bool(order == Ordering::kGreater);
+    default:
+      return Value::Bool(order != Ordering::kLess);
   }
 }
 
@@ -207,24 +219,37 @@ Value MakeIntRange(int64_t from, int64_t to, Arena& arena) {
 
 Value ApplyBinary(BinaryOp op, const Value& a, const Value& b, Arena& arena) {
   switch (op) {
-    case BinaryOp::kAdd: return Add(a, b, arena);
-    case BinaryOp::kSubtract: return Subtract(a, b);
-    case BinaryOp::kMultiply: return Multiply(a, b);
-    case BinaryOp::kDivide: return Divide(a, b);
-    case BinaryOp::kModulo: return Modulo(a, b);
-    case BinaryOp::kPower: return Power(a, b);
-    case BinaryOp::kEqual: return EqualOp(a, b);
-    case BinaryOp::kNotEqual: return Not(EqualOp(a, b));
+    case BinaryOp::kAdd:
+      return Add(a, b, arena);
+    case BinaryOp::kSubtract:
+      return Subtract(a, b);
+    case BinaryOp::kMultiply:
+      return Multiply(a, b);
+    case BinaryOp::kDivide:
+      return Divide(a, b);
+    case BinaryOp::kModulo:
+      return Modulo(a, b);
+    case BinaryOp::kPower:
+      return Power(a, b);
+    case BinaryOp::kEqual:
+      return EqualOp(a, b);
+    case BinaryOp::kNotEqual:
+      return Not(EqualOp(a, b));
     case BinaryOp::kLess:
     case BinaryOp::kLessEqual:
     case BinaryOp::kGreater:
     case BinaryOp::kGreaterEqual:
       return Comparison(op, a, b);
-    case BinaryOp::kIn: return Contains(a, b);
-    case BinaryOp::kNotIn: return Not(Contains(a, b));
-    case BinaryOp::kAnd: return Logic(a, b, false);
-    case BinaryOp::kOr: return Logic(a, b, true);
-    case BinaryOp::kCoalesce: return a.null_or_missing() ? b : a;
+    case BinaryOp::kIn:
+      return Contains(a, b);
+    case BinaryOp::kNotIn:
+      return Not(Contains(a, b));
+    case BinaryOp::kAnd:
+      return Logic(a, b, false);
+    case BinaryOp::kOr:
+      return Logic(a, b, true);
+    case BinaryOp::kCoalesce:
+      return a.null_or_missing() ? b : a;
     case BinaryOp::kBitAnd:
     case BinaryOp::kBitOr:
     case BinaryOp::kBitXor:
@@ -250,8 +275,10 @@ Value ApplyBinary(BinaryOp op, const Value& a, const Value& b, Arena& arena) {
 
 Value ApplyUnary(UnaryOp op, const Value& a) {
   switch (op) {
-    case UnaryOp::kNot: return Not(a);
-    case UnaryOp::kBitNot: return Is(a, ValueKind::kInt) ? Value::Int(~a.integer()) : Value();
+    case UnaryOp::kNot:
+      return Not(a);
+    case UnaryOp::kBitNot:
+      return Is(a, ValueKind::kInt) ? Value::Int(~a.integer()) : Value();
     case UnaryOp::kNegate:
       if (Is(a, ValueKind::kInt)) return Value::Int(WrapSubtract(0, a.integer()));
       if (Is(a, ValueKind::kDuration)) return Value::Duration(WrapSubtract(0, a.integer()));
@@ -267,8 +294,7 @@ Value IndexValue(const Value& target, const Value& index) {
   if (!Is(index, ValueKind::kInt)) return Value();
   const bool list = Is(target, ValueKind::kList);
   if (!list && !Is(target, ValueKind::kString)) return Value();
-  const auto size =
-      static_cast<int64_t>(list ? target.size() : CountCharacters(target.string()));
+  const auto size = static_cast<int64_t>(list ? target.size() : CountCharacters(target.string()));
   const int64_t i = index.integer();
   if (i >= size || i < -size) return Value();
   const size_t at = Position(i, static_cast<size_t>(size));
@@ -302,13 +328,20 @@ bool IsKind(const Value& value, std::string_view name) {
 
 Value LiteralValue(const Literal& literal, Arena& arena) {
   switch (literal.kind) {
-    case LiteralKind::kNull: return Value::Null();
-    case LiteralKind::kBool: return Value::Bool(literal.integer != 0);
-    case LiteralKind::kInt: return Value::Int(literal.integer);
-    case LiteralKind::kFloat: return Value::Float(literal.real);
-    case LiteralKind::kString: return Value::String(arena.CopyString(literal.text));
-    case LiteralKind::kTimestamp: return Value::Timestamp(literal.integer);
-    case LiteralKind::kDuration: return Value::Duration(literal.integer);
+    case LiteralKind::kNull:
+      return Value::Null();
+    case LiteralKind::kBool:
+      return Value::Bool(literal.integer != 0);
+    case LiteralKind::kInt:
+      return Value::Int(literal.integer);
+    case LiteralKind::kFloat:
+      return Value::Float(literal.real);
+    case LiteralKind::kString:
+      return Value::String(arena.CopyString(literal.text));
+    case LiteralKind::kTimestamp:
+      return Value::Timestamp(literal.integer);
+    case LiteralKind::kDuration:
+      return Value::Duration(literal.integer);
   }
   return Value();
 }

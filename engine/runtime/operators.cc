@@ -16,8 +16,7 @@ Value* NewSlots(const std::vector<ExpressionPtr>& fields, const Row& row, RunCon
 }  // namespace
 
 void Filter::OnBatch(Batch batch, RunContext& run) {
-  PushKept(batch, run,
-           [&](const Row& row) { return Evaluate(*condition_, row, run).is_true(); });
+  PushKept(batch, run, [&](const Row& row) { return Evaluate(*condition_, row, run).is_true(); });
 }
 
 void Select::OnBatch(Batch batch, RunContext& run) {

@@ -40,8 +40,9 @@ bool InRange(uint32_t code, uint32_t low, uint32_t high) { return code >= low &&
 
 // Blocks where upper case is even and lower case the next odd code, or the other way round.
 bool EvenUpper(uint32_t code) {
-  return InRange(code, 0x100, 0x137) || InRange(code, 0x14A, 0x177) || InRange(code, 0x460, 0x481) ||
-         InRange(code, 0x48A, 0x4BF) || InRange(code, 0x4D0, 0x52F) || InRange(code, 0x1E00, 0x1E95) ||
+  return InRange(code, 0x100, 0x137) || InRange(code, 0x14A, 0x177) ||
+         InRange(code, 0x460, 0x481) || InRange(code, 0x48A, 0x4BF) ||
+         InRange(code, 0x4D0, 0x52F) || InRange(code, 0x1E00, 0x1E95) ||
          InRange(code, 0x1EA0, 0x1EFF);
 }
 bool OddUpper(uint32_t code) { return InRange(code, 0x139, 0x148) || InRange(code, 0x179, 0x17E); }
@@ -111,7 +112,8 @@ int64_t DaysFromCivil(int64_t year, int64_t month, int64_t day) {
   const int64_t era = (year >= 0 ? year : year - 399) / 400;
   const int64_t year_of_era = year - era * 400;
   const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-  return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719468;
+  return era * 146097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year -
+         719468;
 }
 void CivilFromDays(int64_t days, int64_t* year, int64_t* month, int64_t* day) {
   days += 719468;
@@ -119,7 +121,8 @@ void CivilFromDays(int64_t days, int64_t* year, int64_t* month, int64_t* day) {
   const int64_t day_of_era = days - era * 146097;
   const int64_t year_of_era =
       (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-  const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+  const int64_t day_of_year =
+      day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
   const int64_t shifted = (5 * day_of_year + 2) / 153;
   *day = day_of_year - (153 * shifted + 2) / 5 + 1;
   *month = shifted + (shifted < 10 ? 3 : -9);
@@ -284,8 +287,8 @@ bool ParseTimestamp(std::string_view text, int64_t* ns) {
     return false;
   }
   if (at < text.size()) {
-    if (!symbol("Tt ") || !digits(2, &hour) || !symbol(":") || !digits(2, &minute) || !symbol(":") ||
-        !digits(2, &second)) {
+    if (!symbol("Tt ") || !digits(2, &hour) || !symbol(":") || !digits(2, &minute) ||
+        !symbol(":") || !digits(2, &second)) {
       return false;
     }
     if (symbol(".")) {

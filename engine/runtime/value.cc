@@ -28,8 +28,10 @@ Ordering CompareIntFloat(int64_t a, double b) {
 
 template <typename T>
 Ordering Order(T a, T b) {
-  return a < b ? Ordering::kLess : a > b ? Ordering::kGreater
-         : a == b ? Ordering::kEqual : Ordering::kNone;
+  return a < b    ? Ordering::kLess
+         : a > b  ? Ordering::kGreater
+         : a == b ? Ordering::kEqual
+                  : Ordering::kNone;
 }
 
 Ordering Flip(Ordering ordering) {
@@ -88,16 +90,26 @@ Value Value::Find(std::string_view key) const {
 
 std::string_view KindName(ValueKind kind) {
   switch (kind) {
-    case ValueKind::kMissing: return "null";
-    case ValueKind::kNull: return "null";
-    case ValueKind::kBool: return "bool";
-    case ValueKind::kInt: return "int";
-    case ValueKind::kFloat: return "float";
-    case ValueKind::kString: return "string";
-    case ValueKind::kTimestamp: return "timestamp";
-    case ValueKind::kDuration: return "duration";
-    case ValueKind::kList: return "array";
-    case ValueKind::kMap: return "map";
+    case ValueKind::kMissing:
+      return "null";
+    case ValueKind::kNull:
+      return "null";
+    case ValueKind::kBool:
+      return "bool";
+    case ValueKind::kInt:
+      return "int";
+    case ValueKind::kFloat:
+      return "float";
+    case ValueKind::kString:
+      return "string";
+    case ValueKind::kTimestamp:
+      return "timestamp";
+    case ValueKind::kDuration:
+      return "duration";
+    case ValueKind::kList:
+      return "array";
+    case ValueKind::kMap:
+      return "map";
   }
   return "null";
 }
@@ -147,18 +159,24 @@ uint64_t HashValue(const Value& value) {
       const double real = value.real();
       if (std::isnan(real)) return mix(3, 1);
       // A whole float equals the int of that value.
-      if (real >= -9223372036854775808.0 && real < 9223372036854775808.0 && real == std::trunc(real)) {
+      if (real >= -9223372036854775808.0 && real < 9223372036854775808.0 &&
+          real == std::trunc(real)) {
         return mix(2, static_cast<uint64_t>(static_cast<int64_t>(real)));
       }
       uint64_t bits;
       std::memcpy(&bits, &real, sizeof(bits));
       return mix(3, bits);
     }
-    case ValueKind::kInt: return mix(2, static_cast<uint64_t>(value.integer()));
-    case ValueKind::kBool: return mix(4, static_cast<uint64_t>(value.integer()));
-    case ValueKind::kTimestamp: return mix(5, static_cast<uint64_t>(value.integer()));
-    case ValueKind::kDuration: return mix(6, static_cast<uint64_t>(value.integer()));
-    case ValueKind::kString: return mix(7, StableHash(value.string()));
+    case ValueKind::kInt:
+      return mix(2, static_cast<uint64_t>(value.integer()));
+    case ValueKind::kBool:
+      return mix(4, static_cast<uint64_t>(value.integer()));
+    case ValueKind::kTimestamp:
+      return mix(5, static_cast<uint64_t>(value.integer()));
+    case ValueKind::kDuration:
+      return mix(6, static_cast<uint64_t>(value.integer()));
+    case ValueKind::kString:
+      return mix(7, StableHash(value.string()));
     case ValueKind::kList: {
       uint64_t hash = mix(8, value.size());
       for (size_t i = 0; i < value.size(); ++i) hash = mix(hash, HashValue(value.items()[i]));
@@ -176,7 +194,8 @@ uint64_t HashValue(const Value& value) {
 }
 
 Ordering Compare(const Value& a, const Value& b) {
-  if (a.is(ValueKind::kInt) && b.is(ValueKind::kFloat)) return CompareIntFloat(a.integer(), b.real());
+  if (a.is(ValueKind::kInt) && b.is(ValueKind::kFloat))
+    return CompareIntFloat(a.integer(), b.real());
   if (a.is(ValueKind::kFloat) && b.is(ValueKind::kInt)) {
     return Flip(CompareIntFloat(b.integer(), a.real()));
   }
@@ -201,10 +220,18 @@ void AppendDisplay(const Value& value, bool quote, std::string* out) {
   const auto append_text = [out](std::string_view text) { out->append(text.data(), text.size()); };
   switch (value.kind()) {
     case ValueKind::kMissing:
-    case ValueKind::kNull: *out += "null"; return;
-    case ValueKind::kBool: *out += value.boolean() ? "true" : "false"; return;
-    case ValueKind::kInt: absl::StrAppend(out, value.integer()); return;
-    case ValueKind::kFloat: AppendFloatDisplay(value.real(), out); return;
+    case ValueKind::kNull:
+      *out += "null";
+      return;
+    case ValueKind::kBool:
+      *out += value.boolean() ? "true" : "false";
+      return;
+    case ValueKind::kInt:
+      absl::StrAppend(out, value.integer());
+      return;
+    case ValueKind::kFloat:
+      AppendFloatDisplay(value.real(), out);
+      return;
     case ValueKind::kString:
       if (quote) *out += '"';
       append_text(value.string());
@@ -214,7 +241,9 @@ void AppendDisplay(const Value& value, bool quote, std::string* out) {
       *out += '@';
       AppendTimestamp(value.integer(), /*with_fraction=*/false, out);
       return;
-    case ValueKind::kDuration: AppendDuration(value.integer(), out); return;
+    case ValueKind::kDuration:
+      AppendDuration(value.integer(), out);
+      return;
     case ValueKind::kList:
       *out += '[';
       for (size_t i = 0; i < value.size(); ++i) {
