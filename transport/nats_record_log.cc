@@ -1,5 +1,6 @@
 #include "transport/nats_record_log.h"
 
+#include <atomic>
 #include <map>
 #include <utility>
 
@@ -7,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "base/strand.h"
 #include "transport/nats_ordered_reader.h"
 
 namespace varpulis::transport {
@@ -91,6 +93,8 @@ class NatsRecordLog : public RecordLog {
         bucket_(std::move(bucket)),
         state_(std::make_shared<State>()) {}
 
+  ~NatsRecordLog() override;
+
   void Open(RecordWrite barrier, std::function<void(absl::StatusOr<Opened>)> done) override;
   void Append(std::vector<RecordWrite> writes,
               std::function<void(absl::StatusOr<uint64_t>)> done) override;
@@ -101,7 +105,9 @@ class NatsRecordLog : public RecordLog {
   struct State {
     Mutex mutex;
     std::shared_ptr<Chain> chain ABSL_GUARDED_BY(mutex);
-    std::unique_ptr<NatsOrderedReader> loader ABSL_GUARDED_BY(mutex);
+    // Destroyed by the log only: the reader's own callbacks may be the last to hold this.
+    std::shared_ptr<NatsOrderedReader> loader ABSL_GUARDED_BY(mutex);
+    bool closed ABSL_GUARDED_BY(mutex) = false;
   };
   struct Opening {
     JetStreamContext context;
@@ -123,17 +129,32 @@ class NatsRecordLog : public RecordLog {
   const JetStreamContext context_;
   const KeyValueOptions bucket_;
   const std::shared_ptr<State> state_;
+  Strand retired_{
+      "log-retired"};  // joins the reader of an earlier Open, which may be what calls Open
 };
+
+NatsRecordLog::~NatsRecordLog() {
+  std::shared_ptr<NatsOrderedReader> loader;
+  {
+    MutexLock lock(state_->mutex);
+    state_->closed = true;
+    loader.swap(state_->loader);
+  }
+  loader.reset();
+}
 
 void NatsRecordLog::Open(RecordWrite barrier, OpenCallback done) {
   if (absl::Status valid = CheckWrites({barrier}); !valid.ok()) return done(valid);
-  std::unique_ptr<NatsOrderedReader> previous;  // of an earlier Open; joined outside the lock
+  std::shared_ptr<NatsOrderedReader> previous;
   {
     MutexLock lock(state_->mutex);
     previous.swap(state_->loader);
     state_->chain = nullptr;
   }
-  previous.reset();
+  if (previous != nullptr) {
+    previous->Quit();
+    retired_.Post([previous = std::move(previous)] {});
+  }
   auto opening = std::make_shared<Opening>();
   opening->context = context_;
   opening->bucket = bucket_;
@@ -176,11 +197,11 @@ void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
   const std::shared_ptr<State> state = opening->state.lock();
   if (state == nullptr) return opening->done(absl::CancelledError("the log was closed"));
 
-  // Only touched on the reader's strand.
+  // On the reader's strand, but for `done`.
   struct Loading {
     std::map<std::string, Record> records;
     absl::Time deadline = absl::Now() + kLoadTimeout;
-    bool done = false;
+    std::atomic<bool> done{false};
   };
   auto loading = std::make_shared<Loading>();
   const std::weak_ptr<State> weak = state;
@@ -220,12 +241,15 @@ void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
   callbacks.on_trouble = [loading, finish](absl::Status status) {
     if (absl::Now() > loading->deadline || absl::IsCancelled(status)) finish(status);
   };
-  auto reader = std::make_unique<NatsOrderedReader>(opening->context, opening->bucket, ">",
+  auto reader = std::make_shared<NatsOrderedReader>(opening->context, opening->bucket, ">",
                                                     std::move(callbacks));
-  std::unique_ptr<NatsOrderedReader> replaced;
-  MutexLock lock(state->mutex);
-  replaced.swap(state->loader);
-  state->loader = std::move(reader);
+  {
+    MutexLock lock(state->mutex);
+    if (!state->closed) reader.swap(state->loader);
+    if (loading->done && state->loader != nullptr) state->loader->Quit();
+  }
+  // What is left here is not wanted: this log was closed, or a second Open overlapped.
+  if (reader != nullptr) reader->Quit();
 }
 
 absl::Status NatsRecordLog::CheckWrites(const std::vector<RecordWrite>& writes) const {
