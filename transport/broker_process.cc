@@ -45,7 +45,8 @@ absl::StatusOr<std::string> FindBinary() {
   if (const char* named = getenv("NATS_SERVER"); named != nullptr && *named != '\0') {
     if (access(named, X_OK) == 0) return std::string(named);
     return absl::NotFoundError(
-        absl::StrCat("NATS_SERVER is ", named, ", which cannot be executed"));
+        absl::StrCat("NATS_SERVER is ", named,
+                     ", which cannot be executed; `apt-get install nats-server` brings one"));
   }
   const char* path = getenv("PATH");
   const std::string folders =
