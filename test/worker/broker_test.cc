@@ -69,7 +69,7 @@ TEST_F(BrokerTest, AHundredThousandEventsThroughAChainOfTwoWorkers) {
                                .reply_to = ""})
                     .ok());
   }
-  ASSERT_TRUE(out.batches.WaitForSize(200));
+  ASSERT_TRUE(out.events.WaitForSize(100'000));
   const auto events = out.events.items();
   ASSERT_EQ(events.size(), 100'000u);
   for (size_t i = 0; i < events.size(); ++i) ASSERT_EQ(IntField(events[i], "n"), int64_t(i));

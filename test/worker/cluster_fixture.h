@@ -40,7 +40,8 @@ inline int64_t IntField(const varpulis::v1::Event& event, const std::string& nam
   return -1;
 }
 
-// What is published on one subject: batches, and their events in order.
+// What is published on one subject: batches, and their events in order. An event is added after its
+// batch, so that who has waited for events may look at batches.
 class Listener {
  public:
   Listener(transport::Bus& bus, const std::string& subject) {
@@ -48,9 +49,10 @@ class Listener {
         {.subject = subject, .queue_group = ""}, [this](transport::InboundMessage message) {
           varpulis::v1::EventBatch batch;
           ASSERT_TRUE(batch.ParseFromArray(message.payload().data(), message.payload().size()));
-          for (const auto& event : batch.events()) events.Add(event);
+          const varpulis::v1::EventBatch copy = batch;
           subjects.Add(std::string(message.subject()));
           batches.Add(std::move(batch));
+          for (const auto& event : copy.events()) events.Add(event);
         });
     EXPECT_TRUE(subscription.ok()) << subscription.status();
     subscription_ = std::move(*subscription);

@@ -65,7 +65,7 @@ TEST_F(DataPlaneTest, AHundredThousandEventsThroughAChainAreCountedExactly) {
     }
     PublishBatch(Into("first"), batch);
   }
-  ASSERT_TRUE(out.batches.WaitForSize(kBatches));
+  ASSERT_TRUE(out.events.WaitForSize(kBatches * kPerBatch));
   const auto events = out.events.items();
   ASSERT_EQ(events.size(), size_t{kBatches * kPerBatch});
   for (size_t i = 0; i < events.size(); ++i) ASSERT_EQ(IntField(events[i], "n"), int64_t(i));
@@ -107,7 +107,7 @@ TEST_F(DataPlaneTest, OutputsThatNoRouteTakesArePublished) {
                    .Route("Mid", Edge("first", "second")));
   Listener out(*bus_, Output("first"));
   PublishEvent(Into("first"), MakeEvent("In", 1));
-  ASSERT_TRUE(out.batches.WaitForSize(1));
+  ASSERT_TRUE(out.events.WaitForSize(1));
   ASSERT_EQ(out.events.size(), 1u);
   EXPECT_EQ(out.events.items()[0].event_type(), "Other");
   EXPECT_EQ(out.batches.items()[0].placement_epoch(), 6u);
@@ -213,7 +213,7 @@ TEST_F(DataPlaneTest, UndeployWhileEventsStream) {
     ASSERT_EQ(IntField(events[i], "n"), IntField(events[i - 1], "n") + 1);
   }
   const std::string newer = Deploy("w1", DeployOf("first", kFirst).Epoch(2));
-  EXPECT_TRUE(out.events.WaitForSize(after + 1));
+  EXPECT_TRUE(out.events.WaitForSize(after + 1));  // and its batch with it
   EXPECT_EQ(out.batches.items().back().placement_epoch(), 2u);
   stop = true;
   publisher.join();

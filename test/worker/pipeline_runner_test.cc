@@ -69,7 +69,7 @@ TEST_F(PipelineRunnerTest, ProcessesInOrderAndPublishesOneBatchPerInput) {
   EventBatch hopped = BatchOf(5, 10);
   hopped.set_hops(4);
   EXPECT_TRUE(runner->Push(std::move(hopped)));
-  ASSERT_TRUE(out_.batches.WaitForSize(2));
+  ASSERT_TRUE(out_.events.WaitForSize(15));
   EXPECT_EQ(out_.batches.items()[0].events_size(), 10);
   EXPECT_EQ(out_.batches.items()[0].hops(), 1u);
   EXPECT_EQ(out_.batches.items()[1].hops(), 5u);
@@ -112,7 +112,7 @@ TEST_F(PipelineRunnerTest, ARepeatedEventIdIsAnsweredAndNotDoneAgain) {
   ASSERT_TRUE(again.ok());
   EXPECT_EQ(IntField(again->output_events(0), "n"), 1);
   EXPECT_EQ(runner->stats().events_in, 1u);
-  Inject(*runner, Stamped(3), "id-2");
+  EXPECT_TRUE(Inject(*runner, Stamped(3), "id-2").ok());
   EXPECT_EQ(runner->stats().events_in, 2u);
 }
 
