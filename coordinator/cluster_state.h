@@ -85,10 +85,10 @@ struct Group {
   // Not stored.
   std::map<std::string, size_t> by_name;
   std::array<size_t, varpulis::v1::PlacementStatus_ARRAYSIZE> counts{};  // copies per status
-  std::vector<ReplyToken> waiting;        // deploys to answer once nothing is Deploying
+  std::vector<ReplyToken> waiting;         // deploys to answer once nothing is Deploying
   std::vector<ReplyToken> waiting_delete;  // deletes to answer after the first attempts
-  size_t removals = 0;                    // copies of a tombstone not confirmed gone
-  size_t removals_untried = 0;            // of these, without an answer to the first attempt
+  size_t removals = 0;                     // copies of a tombstone not confirmed gone
+  size_t removals_untried = 0;             // of these, without an answer to the first attempt
 
   // Fills by_name, outbound, inbound and counts from the rest.
   void Index();
@@ -124,7 +124,8 @@ struct ClusterState {
   uint64_t next_created = 1;
 
   // Indices.
-  std::map<WorkerId, std::set<PlacementKey>> assigned;  // also of workers that are gone; no tombstones
+  std::map<WorkerId, std::set<PlacementKey>>
+      assigned;  // also of workers that are gone; no tombstones
   std::map<std::string, GroupId> by_request_id;
 
   // Not stored.

@@ -63,9 +63,8 @@ struct Tick {};
 // The broker was away and is back: nobody's silence in between means anything.
 struct ConnectionRestored {};
 
-using Command =
-    std::variant<RegisterWorker, IncumbentChecked, ReceiveHeartbeat, DeleteWorker, DeployGroup,
-                 DeleteGroup, DeployAnswered, UndeployAnswered, PingAnswered, Tick,
-                 ConnectionRestored>;
+using Command = std::variant<RegisterWorker, IncumbentChecked, ReceiveHeartbeat, DeleteWorker,
+                             DeployGroup, DeleteGroup, DeployAnswered, UndeployAnswered,
+                             PingAnswered, Tick, ConnectionRestored>;
 
 }  // namespace varpulis::coordinator

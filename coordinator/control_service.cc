@@ -17,7 +17,8 @@ using transport::RequestContext;
 
 std::vector<SourceProblem> CheckPipelineSource(absl::string_view source) {
   std::vector<SourceProblem> problems;
-  for (engine::Diagnostic& found : engine::CheckSource({source.data(), source.size()}).diagnostics) {
+  for (engine::Diagnostic& found :
+       engine::CheckSource({source.data(), source.size()}).diagnostics) {
     if (found.severity != engine::Severity::kError) continue;
     problems.push_back({static_cast<uint32_t>(found.line), static_cast<uint32_t>(found.column),
                         std::move(found.message), std::move(found.hint)});
@@ -43,11 +44,13 @@ absl::Status ControlService::Serve(transport::Service& service) {
   const transport::Subjects& s = runtime_.policy().subjects;
   using Self = ControlService;
   RETURN_IF_ERROR(Add(service, s.Register(), "register", &Self::OnRegister));
-  RETURN_IF_ERROR(Add(service, s.Api("workers", "register"), "workers-register", &Self::OnRegister));
+  RETURN_IF_ERROR(
+      Add(service, s.Api("workers", "register"), "workers-register", &Self::OnRegister));
   RETURN_IF_ERROR(Add(service, s.AnyHeartbeat(), "heartbeat", &Self::OnHeartbeat));
   RETURN_IF_ERROR(
       Add(service, s.Api("workers", "heartbeat"), "workers-heartbeat", &Self::OnHeartbeat));
-  RETURN_IF_ERROR(Add(service, s.Api("workers", "delete"), "workers-delete", &Self::OnDeleteWorker));
+  RETURN_IF_ERROR(
+      Add(service, s.Api("workers", "delete"), "workers-delete", &Self::OnDeleteWorker));
   RETURN_IF_ERROR(Add(service, s.Api("groups", "deploy"), "groups-deploy", &Self::OnDeploy));
   RETURN_IF_ERROR(Add(service, s.Api("groups", "delete"), "groups-delete", &Self::OnDeleteGroup));
   return Add(service, s.Api("cluster", "validate"), "cluster-validate", &Self::OnValidate);
@@ -55,12 +58,14 @@ absl::Status ControlService::Serve(transport::Service& service) {
 
 void ControlService::OnRegister(RequestContext context, v1::RegisterWorkerRequest request,
                                 RawReplier reply) {
-  if (const absl::Status valid = ValidateRegistration(request); !valid.ok()) return reply.Fail(valid);
+  if (const absl::Status valid = ValidateRegistration(request); !valid.ok())
+    return reply.Fail(valid);
   runtime_.Submit(RegisterWorker{std::move(request), runtime_.Expect(std::move(reply))});
 }
 
 // Answered also on success when an answer is expected: silence would look like a lost leader.
-void ControlService::OnHeartbeat(RequestContext context, v1::Heartbeat heartbeat, RawReplier reply) {
+void ControlService::OnHeartbeat(RequestContext context, v1::Heartbeat heartbeat,
+                                 RawReplier reply) {
   const absl::Time received = Runtime::Now();
   if (auto worker = runtime_.policy().subjects.TokenAfter("heartbeat", context.subject)) {
     heartbeat.set_worker_id(*std::move(worker));
@@ -71,8 +76,7 @@ void ControlService::OnHeartbeat(RequestContext context, v1::Heartbeat heartbeat
 
 void ControlService::OnDeleteWorker(RequestContext context, v1::WorkerRequest request,
                                     RawReplier reply) {
-  runtime_.Submit(
-      DeleteWorker{WorkerId(request.worker_id()), runtime_.Expect(std::move(reply))});
+  runtime_.Submit(DeleteWorker{WorkerId(request.worker_id()), runtime_.Expect(std::move(reply))});
 }
 
 void ControlService::OnDeploy(RequestContext context, v1::DeployGroupRequest request,

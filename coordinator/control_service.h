@@ -10,7 +10,8 @@ namespace varpulis::coordinator {
 
 class Runtime;
 
-// The subjects that change something. Handlers run on transport threads: they validate and hand over.
+// The subjects that change something. Handlers run on transport threads: they validate and hand
+// over.
 class ControlService {
  public:
   explicit ControlService(Runtime& runtime) : runtime_(runtime) {}

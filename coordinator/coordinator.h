@@ -43,8 +43,9 @@ class Coordinator {
     transport::Bus& bus;
     // A new, unopened log. Called again, on a thread of ours, after the broker was away.
     std::function<absl::StatusOr<std::unique_ptr<transport::RecordLog>>()> open_log;
-    // Called once if another coordinator leads, when nothing is served any more. It runs on a thread
-    // of ours: it may ask for the process's end, and must not destroy the coordinator itself.
+    // Called once if another coordinator leads, when nothing is served any more. It runs on a
+    // thread of ours: it may ask for the process's end, and must not destroy the coordinator
+    // itself.
     std::function<void(absl::Status)> on_stood_down;
   };
 

@@ -72,7 +72,8 @@ void AnswerDelete(Step& step, Group& group) {
   std::set<std::string> pending;
   if (!group.waiting_delete.empty() && group.removals > 0) {
     ForEachCopy(group, [&](const PlacementKey& key, const Placement& placement) {
-      if (step.state.removals.contains({key, placement.worker})) pending.insert(placement.worker.str());
+      if (step.state.removals.contains({key, placement.worker}))
+        pending.insert(placement.worker.str());
     });
   }
   for (const std::string& worker : pending) response.add_pending(worker);
@@ -100,8 +101,8 @@ void Deploy(Step& step, const DeployGroup& command) {
     return AnswerIfSettled(step, group);
   }
   const auto& pipelines = command.request.pipelines();
-  absl::StatusOr<PlacementPlan> plan = PlanPlacements(
-      step.state, {pipelines.begin(), pipelines.end()}, step.policy.placement);
+  absl::StatusOr<PlacementPlan> plan =
+      PlanPlacements(step.state, {pipelines.begin(), pipelines.end()}, step.policy.placement);
   if (!plan.ok()) return step.Fail(command.reply, plan.status());
   step.state.round_robin = plan->round_robin;
   step.effects.warnings.insert(step.effects.warnings.end(), plan->warnings.begin(),

@@ -6,15 +6,15 @@
 
 namespace varpulis::coordinator {
 
-// The life of a pipeline group: asked for, placed and stored, deployed, settled; deleted, a tombstone
-// until every worker has confirmed, gone.
+// The life of a pipeline group: asked for, placed and stored, deployed, settled; deleted, a
+// tombstone until every worker has confirmed, gone.
 void Deploy(Step& step, const DeployGroup& command);
 void FinishDeploy(Step& step, const DeployAnswered& command);
 void Delete(Step& step, const DeleteGroup& command);
 void FinishUndeploy(Step& step, const UndeployAnswered& command);
 
-// Status or copy of a placement changed: stores it, renews the routing, answers whoever waits for the
-// group to settle.
+// Status or copy of a placement changed: stores it, renews the routing, answers whoever waits for
+// the group to settle.
 void PlacementChanged(Step& step, Group& group, const PlacementKey& key,
                       const Placement& placement);
 

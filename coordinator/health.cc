@@ -18,10 +18,9 @@ void Sweep(Step& step) {
     worker.unhealthy = true;
     result.set_workers_marked_unhealthy(result.workers_marked_unhealthy() + 1);
     const size_t affected = LosePlacements(step, id, "worker unhealthy");
-    const std::string text =
-        absl::StrCat("no heartbeat from worker ", id.str(), " for ",
-                     absl::FormatDuration(step.now - worker.last_seen), "; ", affected,
-                     " placements affected");
+    const std::string text = absl::StrCat("no heartbeat from worker ", id.str(), " for ",
+                                          absl::FormatDuration(step.now - worker.last_seen), "; ",
+                                          affected, " placements affected");
     step.effects.warnings.push_back(text);
     step.Notify("worker_unhealthy", id.str(), text);
   }

@@ -75,9 +75,9 @@ class Gathering {
       if (response_.errors_size() >= kMaxErrors) break;
       const size_t event =
           rejected.index() < positions.size() ? positions[rejected.index()] + 1 : 0;
-      response_.add_errors(absl::StrCat("event ", event, " to ", target.copy_name, ": ",
-                                        rejected.message().empty() ? rejected.code()
-                                                                   : rejected.message()));
+      response_.add_errors(
+          absl::StrCat("event ", event, " to ", target.copy_name, ": ",
+                       rejected.message().empty() ? rejected.code() : rejected.message()));
     }
     response_.set_output_count(
         response_.output_count() +
@@ -99,8 +99,7 @@ class Gathering {
 }  // namespace
 
 absl::Status RelayedError(const absl::Status& status, const Target& target) {
-  const std::string message =
-      absl::StrCat("worker ", target.worker.str(), ": ", status.message());
+  const std::string message = absl::StrCat("worker ", target.worker.str(), ": ", status.message());
   switch (transport::HttpStatus(status)) {
     case 400:
     case 429:
@@ -135,8 +134,7 @@ absl::Status InjectService::Serve(transport::Service& service) {
 
 absl::StatusOr<std::shared_ptr<const GroupRouting>> InjectService::FindGroup(
     const RequestContext& context, absl::string_view kind) const {
-  const std::string id =
-      runtime_.policy().subjects.TokenAfter(kind, context.subject).value_or("");
+  const std::string id = runtime_.policy().subjects.TokenAfter(kind, context.subject).value_or("");
   std::shared_ptr<const GroupRouting> group = runtime_.routing().Find(GroupId(id));
   if (group == nullptr) return MakeError("group_not_found", absl::StrCat("no pipeline group ", id));
   return group;

@@ -26,8 +26,8 @@ std::vector<Candidate> Candidates(const ClusterState& state) {
   std::vector<Candidate> candidates;
   for (const auto& [id, worker] : state.workers) {
     if (!state.Available(worker)) continue;
-    candidates.push_back({id, state.Load(worker), worker.max_pipelines,
-                          std::max<uint32_t>(1, worker.cpu_cores)});
+    candidates.push_back(
+        {id, state.Load(worker), worker.max_pipelines, std::max<uint32_t>(1, worker.cpu_cores)});
   }
   return candidates;
 }

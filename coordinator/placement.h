@@ -20,8 +20,8 @@ struct PlacementPlan {
   std::vector<std::string> warnings;           // affinities that could not be kept
 };
 
-// A worker for every copy, among the available ones. A plan counts its own earlier picks; replicas of
-// one pipeline prefer workers that have none yet, except that all follow an affinity.
+// A worker for every copy, among the available ones. A plan counts its own earlier picks; replicas
+// of one pipeline prefer workers that have none yet, except that all follow an affinity.
 // UNAVAILABLE (no_workers_available) when the available workers cannot take all of them.
 absl::StatusOr<PlacementPlan> PlanPlacements(
     const ClusterState& state, const std::vector<varpulis::v1::PipelineSpec>& pipelines,

@@ -19,7 +19,8 @@ absl::StatusOr<v1::WorkerInfo> GetWorker(const v1::WorkerRequest& request,
                                          const Runtime::Reading& reading) {
   const Worker* worker = reading.state.FindWorker(WorkerId(request.worker_id()));
   if (worker == nullptr) {
-    return transport::MakeError("worker_not_found", absl::StrCat("no worker ", request.worker_id()));
+    return transport::MakeError("worker_not_found",
+                                absl::StrCat("no worker ", request.worker_id()));
   }
   return MakeWorkerInfo(reading.state, *worker);
 }
@@ -43,21 +44,24 @@ absl::Status QueryService::Add(transport::Service& service, const std::string& r
       runtime_.policy().subjects.Api(resource, verb), absl::StrCat(resource, "-", verb),
       [this, answer](transport::RequestContext, Request request, transport::Replier<Reply> reply) {
         auto shared = std::make_shared<transport::Replier<Reply>>(std::move(reply));
-        runtime_.Read([answer, request = std::move(request), shared](const Runtime::Reading& reading) {
-          shared->Answer(answer(request, reading));
-        });
+        runtime_.Read(
+            [answer, request = std::move(request), shared](const Runtime::Reading& reading) {
+              shared->Answer(answer(request, reading));
+            });
       });
 }
 
 absl::Status QueryService::Serve(transport::Service& service) {
   using Reading = Runtime::Reading;
   RETURN_IF_ERROR((Add<v1::ListRequest, v1::ListWorkersResponse>(
-      service, "workers", "list",
-      [](const v1::ListRequest& r, const Reading& reading) { return ListWorkers(reading.state, r); })));
+      service, "workers", "list", [](const v1::ListRequest& r, const Reading& reading) {
+        return ListWorkers(reading.state, r);
+      })));
   RETURN_IF_ERROR((Add<v1::WorkerRequest, v1::WorkerInfo>(service, "workers", "get", &GetWorker)));
   RETURN_IF_ERROR((Add<v1::ListRequest, v1::ListGroupsResponse>(
-      service, "groups", "list",
-      [](const v1::ListRequest& r, const Reading& reading) { return ListGroups(reading.state, r); })));
+      service, "groups", "list", [](const v1::ListRequest& r, const Reading& reading) {
+        return ListGroups(reading.state, r);
+      })));
   RETURN_IF_ERROR((Add<v1::GroupRequest, v1::GroupInfo>(service, "groups", "get", &GetGroup)));
   RETURN_IF_ERROR((Add<v1::Empty, v1::TopologyResponse>(
       service, "topology", "get",
@@ -66,7 +70,8 @@ absl::Status QueryService::Serve(transport::Service& service) {
       })));
   RETURN_IF_ERROR((Add<v1::Empty, v1::ClusterHealthResponse>(
       service, "cluster", "health",
-      [this](const v1::Empty&, const Reading& reading) -> absl::StatusOr<v1::ClusterHealthResponse> {
+      [this](const v1::Empty&,
+             const Reading& reading) -> absl::StatusOr<v1::ClusterHealthResponse> {
         return MakeHealth(reading.state, runtime_.options().version, reading.durable);
       })));
   RETURN_IF_ERROR((Add<v1::Empty, v1::TransportResponse>(

@@ -18,8 +18,8 @@ class QueryService {
  private:
   // `answer`: (const Request&, const Runtime::Reading&) → StatusOr<Reply>
   template <typename Request, typename Reply, typename Fn>
-  absl::Status Add(transport::Service& service, const std::string& resource, const std::string& verb,
-                   Fn answer);
+  absl::Status Add(transport::Service& service, const std::string& resource,
+                   const std::string& verb, Fn answer);
 
   Runtime& runtime_;
 };

@@ -40,9 +40,9 @@ void Redeploy(Step& step, Group& group, const PlacementKey& key, Placement& plac
 void ReportUnknown(Step& step, Worker& worker, const RunningPipeline& copy) {
   if (!worker.reported_unknown.insert(copy.pipeline_id()).second) return;
   const std::string text =
-      absl::StrCat("worker ", worker.id.str(), " runs pipeline ", copy.name(), " (", copy.pipeline_id(),
-                   ", group ", copy.group_id(), ", epoch ", copy.placement_epoch(),
-                   ") which no known group asks for; left alone");
+      absl::StrCat("worker ", worker.id.str(), " runs pipeline ", copy.name(), " (",
+                   copy.pipeline_id(), ", group ", copy.group_id(), ", epoch ",
+                   copy.placement_epoch(), ") which no known group asks for; left alone");
   step.effects.warnings.push_back(text);
   step.Notify("unknown_pipeline", worker.id.str(), text);
 }
@@ -50,7 +50,8 @@ void ReportUnknown(Step& step, Worker& worker, const RunningPipeline& copy) {
 void Remove(Step& step, const Worker& worker, const RunningPipeline& copy, bool tombstone) {
   const CopyKey key{KeyOf(copy), worker.id};
   Removal& removal = step.state.removals[key];
-  if (tombstone && !removal.tombstone) {  // believed gone, or elsewhere: the tombstone waits for it too
+  if (tombstone &&
+      !removal.tombstone) {  // believed gone, or elsewhere: the tombstone waits for it too
     removal.tombstone = true;
     removal.tried = true;
     ++step.state.FindGroup(key.placement.group)->removals;
@@ -65,8 +66,8 @@ void AdoptCurrent(Step& step, Group& group, const PlacementKey& key, Placement& 
                   const RunningPipeline& copy) {
   if (placement.in_flight) return;  // its answer says more
   const bool broken = absl::StartsWith(copy.status(), "error");
-  const auto status = broken ? varpulis::v1::PLACEMENT_STATUS_FAILED
-                             : varpulis::v1::PLACEMENT_STATUS_RUNNING;
+  const auto status =
+      broken ? varpulis::v1::PLACEMENT_STATUS_FAILED : varpulis::v1::PLACEMENT_STATUS_RUNNING;
   if (placement.status == status && placement.pipeline_id.str() == copy.pipeline_id()) return;
   placement.pipeline_id = PipelineId(copy.pipeline_id());
   step.state.SetStatus(group, placement, status, broken ? copy.status() : "", step.now);
@@ -217,7 +218,8 @@ void RetryNow(Step& step, const WorkerId& worker) {
   if (const auto assigned = state.assigned.find(worker); assigned != state.assigned.end()) {
     for (const PlacementKey& key : assigned->second) {
       Placement& placement = *state.FindPlacement(key);
-      if (placement.status == varpulis::v1::PLACEMENT_STATUS_RUNNING || placement.in_flight) continue;
+      if (placement.status == varpulis::v1::PLACEMENT_STATUS_RUNNING || placement.in_flight)
+        continue;
       state.ScheduleRetry(key, placement, step.now);
     }
   }

@@ -11,15 +11,15 @@
 
 namespace varpulis::coordinator {
 
-// Moves what runs towards what is desired. Level-triggered: it acts on the difference, so losing any
-// message costs time and nothing else. It removes a copy only if its group has a tombstone or its
-// epoch was replaced; copies it cannot explain are reported and left alone.
+// Moves what runs towards what is desired. Level-triggered: it acts on the difference, so losing
+// any message costs time and nothing else. It removes a copy only if its group has a tombstone or
+// its epoch was replaced; copies it cannot explain are reported and left alone.
 
 enum class Occasion { kRegistration, kNewProcess, kHeartbeat };
 
 // The full list of what `worker` runs, as it says itself.
-void ApplyReport(Step& step, Worker& worker, const std::vector<varpulis::v1::RunningPipeline>& running,
-                 Occasion occasion);
+void ApplyReport(Step& step, Worker& worker,
+                 const std::vector<varpulis::v1::RunningPipeline>& running, Occasion occasion);
 
 // Starts what is due: deploys of failed or unfinished placements, removals not yet confirmed.
 void RunDue(Step& step);

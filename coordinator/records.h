@@ -31,7 +31,7 @@ StateWrite StoreWorker(const Worker& worker);
 StateWrite ForgetWorker(const WorkerId& worker);
 StateWrite StorePlacement(const PlacementKey& key, const Placement& placement);
 StateWrite ForgetPlacement(const PlacementKey& key);
-StateWrite StoreGroup(const Group& group);            // without sources and placements
+StateWrite StoreGroup(const Group& group);                  // without sources and placements
 std::vector<StateWrite> StoreNewGroup(const Group& group);  // with them, the group last
 std::vector<StateWrite> ForgetGroup(const Group& group);    // what is left of it, the group last
 StateWrite StoreBarrier(const std::string& coordinator_id);
@@ -48,9 +48,9 @@ struct Recovered {
   std::vector<std::string> leftovers;  // keys of groups that were never completed: to be removed
 };
 
-// The state as of `now`: every worker gets the grace of a full heartbeat timeout, unfinished deploys
-// and removals are due. DATA_LOSS for a record that cannot be read, FAILED_PRECONDITION for a newer
-// format.
+// The state as of `now`: every worker gets the grace of a full heartbeat timeout, unfinished
+// deploys and removals are due. DATA_LOSS for a record that cannot be read, FAILED_PRECONDITION for
+// a newer format.
 absl::StatusOr<Recovered> Recover(const std::vector<StoredRecord>& records, uint64_t leader_epoch,
                                   absl::Time now);
 

@@ -24,7 +24,8 @@ std::vector<RunningPipeline> ListOf(
   return {field.begin(), field.end()};
 }
 
-// A bare count says nothing about whose pipelines they are: all beyond our running ones are foreign.
+// A bare count says nothing about whose pipelines they are: all beyond our running ones are
+// foreign.
 void CountForeign(Step& step, Worker& worker, uint32_t running) {
   const size_t ours = step.state.RunningOn(worker.id);
   worker.foreign_pipelines = running > ours ? static_cast<uint32_t>(running - ours) : 0;
@@ -71,7 +72,8 @@ void Admit(Step& step, const RegisterWorker& command) {
   RetryNow(step, id);
   RunDue(step);
   if (new_process) {
-    step.Notify("worker_joined", id.str(), absl::StrCat("worker ", id.str(), " at ", worker.address));
+    step.Notify("worker_joined", id.str(),
+                absl::StrCat("worker ", id.str(), " at ", worker.address));
   }
   Welcome(step, command);
 }
@@ -109,11 +111,11 @@ void Heartbeat(Step& step, const ReceiveHeartbeat& command) {
   if (worker == nullptr ||
       (heartbeat.has_incarnation() && heartbeat.incarnation() != worker->incarnation)) {
     return step.Fail(command.reply,
-                     transport::MakeError("worker_not_found",
-                                          absl::StrCat("worker ", heartbeat.worker_id(),
-                                                       worker == nullptr
-                                                           ? " is not registered"
-                                                           : " is registered by another process")));
+                     transport::MakeError(
+                         "worker_not_found",
+                         absl::StrCat("worker ", heartbeat.worker_id(),
+                                      worker == nullptr ? " is not registered"
+                                                        : " is registered by another process")));
   }
   worker->last_seen = std::max(worker->last_seen, command.received);
   worker->events_processed = heartbeat.events_processed();
@@ -149,9 +151,9 @@ void Pinged(Step& step, const PingAnswered& command) {
 void Deregister(Step& step, const DeleteWorker& command) {
   ClusterState& state = step.state;
   if (state.FindWorker(command.worker) == nullptr) {
-    return step.Fail(command.reply,
-                     transport::MakeError("worker_not_found", absl::StrCat("no worker ",
-                                                                           command.worker.str())));
+    return step.Fail(
+        command.reply,
+        transport::MakeError("worker_not_found", absl::StrCat("no worker ", command.worker.str())));
   }
   varpulis::v1::DeleteWorkerResponse response;
   response.set_deleted(true);

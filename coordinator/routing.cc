@@ -71,7 +71,8 @@ RouteMatcher::RouteMatcher(const Group& group) : nodes_(1) {
     if (route.from_pipeline() != transport::kExternal) continue;
     const auto pipeline = group.by_name.find(route.to_pipeline());
     if (pipeline == group.by_name.end()) continue;
-    for (const std::string& pattern : route.event_types()) Add(pattern, {order++, pipeline->second});
+    for (const std::string& pattern : route.event_types())
+      Add(pattern, {order++, pipeline->second});
   }
 }
 
@@ -134,8 +135,8 @@ absl::StatusOr<GroupRouting::Choice> GroupRouting::Choose(const varpulis::v1::Ev
                                                           bool strict) const {
   const std::optional<size_t> match = matcher_->Match(event.event_type());
   if (!match.has_value() && (strict || destinations_.empty())) {
-    return transport::MakeError(
-        "no_route", absl::StrCat("no route takes events of type ", event.event_type()));
+    return transport::MakeError("no_route",
+                                absl::StrCat("no route takes events of type ", event.event_type()));
   }
   const size_t pipeline = match.value_or(0);
   const Destination& destination = destinations_[pipeline];

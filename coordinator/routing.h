@@ -23,9 +23,9 @@ namespace varpulis::coordinator {
 void AddRoutes(const transport::Subjects& subjects, const Group& group, const Pipeline& pipeline,
                varpulis::v1::DeployPipelineRequest& request);
 
-// The external routes of one group, compiled: event type → pipeline. Exact types are a hash look-up,
-// patterns with a trailing '*' a walk down a trie, O(length) whatever the number of routes. Where
-// several match, the first in the order of the specification wins. Immutable.
+// The external routes of one group, compiled: event type → pipeline. Exact types are a hash
+// look-up, patterns with a trailing '*' a walk down a trie, O(length) whatever the number of
+// routes. Where several match, the first in the order of the specification wins. Immutable.
 class RouteMatcher {
  public:
   explicit RouteMatcher(const Group& group);

@@ -13,7 +13,6 @@
 #include "coordinator/control_service.h"
 #include "coordinator/inject_service.h"
 #include "coordinator/query_service.h"
-#include "coordinator/records.h"
 #include "coordinator/state_machine.h"
 #include "transport/error_reply.h"
 
@@ -21,10 +20,7 @@ namespace varpulis::coordinator {
 namespace {
 
 constexpr size_t kCommandsPerWorker = 64;
-constexpr absl::Duration kOpenTimeout = absl::Seconds(15);
-constexpr absl::Duration kReopenPause = absl::Milliseconds(500);
 constexpr absl::Duration kLongestTick = absl::Milliseconds(500);
-constexpr char kLeaderChanged[] = "leader_changed";
 
 Policy PolicyOf(const CoordinatorOptions& options) {
   Policy policy;
@@ -67,8 +63,7 @@ std::vector<transport::RecordWrite> ToRecordWrites(const std::vector<StateWrite>
 }  // namespace
 
 absl::Time Runtime::Now() {
-  return absl::UnixEpoch() +
-         absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
+  return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
 
 Runtime::Runtime(CoordinatorOptions options, Coordinator::Deps deps)
@@ -114,8 +109,8 @@ void Runtime::RunAndWait(std::function<void()> task) {
 absl::Status Runtime::Start() {
   std::promise<absl::Status> started;
   strand_->Post([this, &started] {
-    connection_ = deps_.bus.AddConnectionListener(
-        [this, strand = strand_](transport::ConnectionState state) {
+    connection_ =
+        deps_.bus.AddConnectionListener([this, strand = strand_](transport::ConnectionState state) {
           strand->Post([this, state] { OnConnection(state); });
         });
     OpenLog([this, &started](absl::Status opened) {
@@ -130,122 +125,20 @@ absl::Status Runtime::Start() {
   return started.get_future().get();
 }
 
-// Opens a log and takes over the state in it. `done` runs on the strand.
-void Runtime::OpenLog(std::function<void(absl::Status)> done) {
-  // Opening may block, and may never be answered: the first of answer and timer counts.
-  struct Attempt {
-    std::unique_ptr<transport::RecordLog> log;
-    std::function<void(absl::Status)> done;  // empty once called
-    Strand::TimerId timer = 0;
-  };
-  auto attempt = std::make_shared<Attempt>();
-  attempt->done = std::move(done);
-  const auto finish = [this, attempt](absl::Status status) {
-    if (!attempt->done) return;
-    strand_->Cancel(attempt->timer);
-    std::exchange(attempt->done, nullptr)(std::move(status));
-  };
-  attempt->timer = strand_->After(kOpenTimeout, [finish] {
-    finish(absl::DeadlineExceededError("the state could not be read in time"));
-  });
-  aside_.Post([this, attempt, finish] {
-    absl::StatusOr<std::unique_ptr<transport::RecordLog>> log = deps_.open_log();
-    strand_->Post([this, attempt, finish, status = log.status(),
-                   raw = log.ok() ? log->release() : nullptr] {
-      attempt->log.reset(raw);
-      if (!status.ok()) return finish(status);
-      const StateWrite barrier = StoreBarrier(options_.id);
-      attempt->log->Open({barrier.key, barrier.value}, [this, attempt, finish, strand = strand_](
-                                                           absl::StatusOr<transport::RecordLog::Opened>
-                                                               opened) {
-        strand->Post([this, attempt, finish, opened = std::move(opened)] {
-          if (!attempt->done) return;  // too late
-          finish(opened.ok() ? TakeOffice(std::move(attempt->log), *opened) : opened.status());
-        });
-      });
-    });
-  });
-}
-
-absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
-                                 const transport::RecordLog::Opened& opened) {
-  if (durable_ && !log->durable()) {
-    return absl::UnavailableError("the broker's JetStream is not back yet");
-  }
-  std::vector<StoredRecord> records;
-  for (const transport::Record& record : opened.records) records.push_back({record.key, record.value});
-  ASSIGN_OR_RETURN(Recovered recovered, Recover(records, opened.barrier_sequence, Now()));
-  if (log_generation_ == 0 && !log->durable()) {
-    LOG(WARNING) << "\n"
-                 << "*********************************************************************\n"
-                 << "* The broker has no JetStream: the cluster's state is VOLATILE.      *\n"
-                 << "* If this coordinator stops, its groups and workers are forgotten.   *\n"
-                 << "* Start nats-server with -js to keep them.                           *\n"
-                 << "*********************************************************************";
-  }
-  log_ = std::move(log);
-  durable_ = log_->durable();
-  ++log_generation_;
-  for (const auto& [id, group] : state_.groups) dirty_routing_.insert(id);  // perhaps gone by now
-  state_ = std::move(recovered.state);
-  leader_epoch_ = opened.barrier_sequence;
-  for (const auto& [id, group] : state_.groups) dirty_routing_.insert(id);
-  RenewRouting();
-  LOG(INFO) << "coordinator " << options_.id << " leads with epoch " << leader_epoch_ << ": "
-            << state_.workers.size() << " workers, " << state_.groups.size() << " groups known";
-
-  Effects first;
-  if (recovered.cluster_id.empty()) first.writes.push_back(StoreCluster(NewUuid()));
-  for (const std::string& key : recovered.leftovers) first.writes.push_back({key, "", true});
-  varpulis::v1::Notice notice;
-  notice.set_kind(kLeaderChanged);
-  notice.set_subject_id(options_.id);
-  notice.set_leader_epoch(leader_epoch_);
-  notice.set_text(absl::StrCat("coordinator ", options_.id, " leads with epoch ",
-                               opened.barrier_sequence));
-  first.notices.push_back(std::move(notice));
-  Perform(std::move(first));
-  return absl::OkStatus();
-}
-
-// Tells every known worker the epoch before anything is asked of it, and learns what it runs.
-void Runtime::PingWorkers(std::function<void()> done) {
-  auto left = std::make_shared<size_t>(state_.workers.size());
-  if (*left == 0) return done();
-  varpulis::v1::PingRequest request;
-  request.set_leader_epoch(leader_epoch_);
-  request.set_leader_id(options_.id);
-  std::vector<WorkerId> workers;
-  for (const auto& [id, worker] : state_.workers) workers.push_back(id);
-  for (const WorkerId& worker : workers) {
-    transport::Call<varpulis::v1::PingResponse>(
-        deps_.bus, policy_.subjects.Command(worker.str(), "ping"), request,
-        {.timeout = options_.ping_timeout, .request_id = ""},
-        [this, strand = strand_, left, done](absl::StatusOr<varpulis::v1::PingResponse> answer) {
-          strand->Post([this, left, done, answer = std::move(answer)] {
-            if (answer.ok()) Handle(PingAnswered{*answer});
-            if (--*left == 0) done();
-          });
-        });
-  }
-}
-
 absl::Status Runtime::Serve() {
   if (stood_down_) return absl::AbortedError("another coordinator leads");
-  ASSIGN_OR_RETURN(leader_notices_,
-                   deps_.bus.Subscribe({.subject = policy_.subjects.Notice(kLeaderChanged),
-                                        .queue_group = ""},
-                                       [this, strand = strand_](transport::InboundMessage message) {
-                                         varpulis::v1::Notice notice;
-                                         if (!notice.ParseFromArray(
-                                                 message.payload().data(),
-                                                 static_cast<int>(message.payload().size()))) {
-                                           return;
-                                         }
-                                         strand->Post([this, notice = std::move(notice)] {
-                                           OnLeaderNotice(notice);
-                                         });
-                                       }));
+  ASSIGN_OR_RETURN(
+      leader_notices_,
+      deps_.bus.Subscribe(
+          {.subject = policy_.subjects.Notice(kLeaderChangedNotice), .queue_group = ""},
+          [this, strand = strand_](transport::InboundMessage message) {
+            varpulis::v1::Notice notice;
+            if (!notice.ParseFromArray(message.payload().data(),
+                                       static_cast<int>(message.payload().size()))) {
+              return;
+            }
+            strand->Post([this, notice = std::move(notice)] { OnLeaderNotice(notice); });
+          }));
   ASSIGN_OR_RETURN(service_, transport::Service::Start(
                                  deps_.bus, {.name = "varpulis-coordinator",
                                              .id = NewUuid(),
@@ -267,9 +160,7 @@ void Runtime::Submit(Command command) {
 }
 
 void Runtime::Read(std::function<void(const Reading&)> read) {
-  strand_->Post([this, read = std::move(read)] {
-    read({state_, ServesMutations(), durable_});
-  });
+  strand_->Post([this, read = std::move(read)] { read({state_, ServesMutations(), durable_}); });
 }
 
 void Runtime::Handle(Command command) {
@@ -293,13 +184,11 @@ void Runtime::Perform(Effects effects) {
   const std::vector<StateWrite> writes = std::exchange(effects.writes, {});
   pending_.push_back({id, std::move(effects), writes.empty()});
   if (!writes.empty()) {
-    log_->Append(ToRecordWrites(writes),
-                 [this, strand = strand_, generation = log_generation_,
-                  id](const absl::StatusOr<uint64_t>& stored) {
-                   strand->Post([this, generation, id, status = stored.status()] {
-                     OnStored(generation, id, status);
-                   });
-                 });
+    log_->Append(ToRecordWrites(writes), [this, strand = strand_, generation = log_generation_,
+                                          id](const absl::StatusOr<uint64_t>& stored) {
+      strand->Post(
+          [this, generation, id, status = stored.status()] { OnStored(generation, id, status); });
+    });
   }
   Flush();
 }
@@ -404,7 +293,8 @@ void Runtime::Send(SendUndeploy undeploy) {
     transport::Call<varpulis::v1::OkResponse>(
         deps_.bus, policy_.subjects.Command(shared->copy.worker.str(), "undeploy"), shared->request,
         {.timeout = options_.command_timeout / 2, .request_id = ""},
-        [this, strand = strand_, shared, answer](absl::StatusOr<varpulis::v1::OkResponse> response) {
+        [this, strand = strand_, shared,
+         answer](absl::StatusOr<varpulis::v1::OkResponse> response) {
           strand->Post([this, shared, answer, status = response.status()] {
             answer(status);
             lanes_.Finish(shared->copy.worker, status);
@@ -413,8 +303,8 @@ void Runtime::Send(SendUndeploy undeploy) {
   });
 }
 
-// Both processes serve the subject. The first answer counts; if it comes from the one that registers,
-// the other may merely have been slower, and is given two more chances.
+// Both processes serve the subject. The first answer counts; if it comes from the one that
+// registers, the other may merely have been slower, and is given two more chances.
 void Runtime::AskIncumbent(CheckIncumbent check, int attempt) {
   varpulis::v1::PingRequest request;
   request.set_leader_epoch(leader_epoch_);
@@ -436,7 +326,7 @@ void Runtime::AskIncumbent(CheckIncumbent check, int attempt) {
       });
 }
 
-// ---------------------------------------------------------------- time, broker, leadership
+// ---------------------------------------------------------------- time
 
 void Runtime::ScheduleTick() {
   strand_->After(std::clamp(options_.heartbeat_interval / 4, absl::Milliseconds(5), kLongestTick),
@@ -445,61 +335,6 @@ void Runtime::ScheduleTick() {
                    if (connected_ && log_ != nullptr) Handle(Tick{});
                    ScheduleTick();
                  });
-}
-
-void Runtime::OnConnection(transport::ConnectionState state) {
-  const bool connected = state == transport::ConnectionState::kConnected;
-  if (connected == connected_) return;
-  connected_ = connected;
-  LOG(WARNING) << "coordinator " << options_.id << ": "
-               << (connected ? "the broker is back" : "the connection to the broker is lost");
-  if (connected) Handle(ConnectionRestored{});
-}
-
-void Runtime::OnLeaderNotice(const varpulis::v1::Notice& notice) {
-  if (notice.leader_epoch() <= leader_epoch_ || notice.subject_id() == options_.id) return;
-  StandDown(absl::AbortedError(absl::StrCat("coordinator ", notice.subject_id(),
-                                            " leads with epoch ", notice.leader_epoch(),
-                                            ", ours was ", leader_epoch_.load())));
-}
-
-// A write may or may not have been stored: nobody is told that it was, and the state is read again.
-void Runtime::LoseLog(const absl::Status& why) {
-  LOG(ERROR) << "coordinator " << options_.id << " cannot store its state: " << why
-             << "; changes are refused until it can";
-  log_ = nullptr;
-  pending_.clear();
-  lanes_.DropWaiting();
-  replies_.FailAll(NotReady("the broker did not store the change; it may or may not take effect"));
-  ReopenLog();
-}
-
-void Runtime::ReopenLog() {
-  strand_->After(kReopenPause, [this] {
-    if (stood_down_ || closing_) return;
-    if (!connected_) return ReopenLog();
-    OpenLog([this](absl::Status opened) {
-      if (stood_down_ || closing_) return;
-      if (absl::IsAborted(opened)) return StandDown(std::move(opened));
-      if (!opened.ok()) {
-        LOG(WARNING) << "coordinator " << options_.id << " cannot read its state yet: " << opened;
-        return ReopenLog();
-      }
-      PingWorkers([] {});
-    });
-  });
-}
-
-void Runtime::StandDown(absl::Status why) {
-  if (std::exchange(stood_down_, true)) return;
-  LOG(ERROR) << "coordinator " << options_.id << " stands down: " << why;
-  service_.reset();
-  leader_notices_.reset();
-  pending_.clear();
-  lanes_.DropWaiting();
-  routing_.Clear();
-  replies_.FailAll(transport::MakeError("not_leader", why.message()));
-  if (deps_.on_stood_down) deps_.on_stood_down(std::move(why));
 }
 
 }  // namespace varpulis::coordinator

@@ -31,9 +31,11 @@ class ControlService;
 class InjectService;
 class QueryService;
 
-// The shell around the state machine. Owns the ClusterState, which lives on its strand: commands come
-// in, Apply says what should happen, and the effects of each are performed in order: stored, then
-// sent, then answered. Nothing waits on the strand; answers come back as commands.
+inline constexpr char kLeaderChangedNotice[] = "leader_changed";
+
+// The shell around the state machine. Owns the ClusterState, which lives on its strand: commands
+// come in, Apply says what should happen, and the effects of each are performed in order: stored,
+// then sent, then answered. Nothing waits on the strand; answers come back as commands.
 //
 //   transport threads ─ Submit ─▶ strand: Apply ─▶ log.Append ┄▶ strand: send, notify, answer
 //   transport threads ─ Find ───▶ routing table (injects never touch the strand)
@@ -129,7 +131,8 @@ class Runtime {
   std::unique_ptr<transport::Subscription> leader_notices_;
   std::unique_ptr<transport::Subscription> connection_;
 
-  // Shared with callbacks of the transport, which may outlive us: after Stop they post into nothing.
+  // Shared with callbacks of the transport, which may outlive us: after Stop they post into
+  // nothing.
   const std::shared_ptr<Strand> strand_;
   Strand aside_;  // compiles sources, opens logs: may block
 };

@@ -19,7 +19,7 @@ enum class PlacementStrategy { kRoundRobin, kLeastLoaded };
 struct Policy {
   absl::Duration heartbeat_interval = absl::Seconds(5);
   absl::Duration heartbeat_timeout = absl::Seconds(15);
-  absl::Duration retry_backoff = absl::Seconds(1);  // doubled per attempt …
+  absl::Duration retry_backoff = absl::Seconds(1);       // doubled per attempt …
   absl::Duration retry_backoff_max = absl::Seconds(30);  // … up to this
   PlacementStrategy placement = PlacementStrategy::kRoundRobin;
   bool strict_routing = false;
@@ -37,8 +37,7 @@ struct Step {
   template <typename Message>
   void Reply(ReplyToken to, Message body) {
     if (to == kNobody) return;
-    effects.answers.push_back(
-        {to, absl::OkStatus(), std::make_shared<Message>(std::move(body))});
+    effects.answers.push_back({to, absl::OkStatus(), std::make_shared<Message>(std::move(body))});
   }
   void Fail(ReplyToken to, absl::Status status) {
     if (to != kNobody) effects.answers.push_back({to, std::move(status), nullptr});

@@ -59,7 +59,8 @@ class Problems {
 absl::Status ValidateGroupName(absl::string_view name) {
   if (name.empty()) return absl::InvalidArgumentError("must not be empty");
   if (name.size() > kMaxGroupNameBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("is longer than ", kMaxGroupNameBytes, " bytes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("is longer than ", kMaxGroupNameBytes, " bytes"));
   }
   if (std::any_of(name.begin(), name.end(), [](char c) { return absl::ascii_iscntrl(c); })) {
     return absl::InvalidArgumentError("must be printable");
@@ -101,18 +102,17 @@ void CheckPipelines(const DeployGroupRequest& request, const SourceCheck& check_
   }
 }
 
-void CheckRoute(const RouteSpec& route, const std::string& path,
-                const std::set<std::string>& names, const transport::Subjects& subjects,
-                Problems& problems) {
+void CheckRoute(const RouteSpec& route, const std::string& path, const std::set<std::string>& names,
+                const transport::Subjects& subjects, Problems& problems) {
   if (!names.contains(route.to_pipeline())) {
     problems.Add(absl::StrCat(path, ".to_pipeline"),
                  absl::StrCat("no pipeline \"", route.to_pipeline(), "\" in this group"));
   }
   if (route.from_pipeline() != transport::kExternal && !names.contains(route.from_pipeline())) {
-    problems.Add(absl::StrCat(path, ".from_pipeline"),
-                 absl::StrCat("no pipeline \"", route.from_pipeline(),
-                              "\" in this group (events from outside: \"", transport::kExternal,
-                              "\")"));
+    problems.Add(
+        absl::StrCat(path, ".from_pipeline"),
+        absl::StrCat("no pipeline \"", route.from_pipeline(),
+                     "\" in this group (events from outside: \"", transport::kExternal, "\")"));
   } else if (route.from_pipeline() == route.to_pipeline()) {
     problems.Add(absl::StrCat(path, ".to_pipeline"), "a pipeline cannot feed itself");
   }
@@ -139,8 +139,7 @@ void CheckRoute(const RouteSpec& route, const std::string& path,
 }
 
 absl::Status BadAddress(absl::string_view address, absl::string_view why) {
-  return transport::MakeError("invalid_request",
-                              absl::StrCat("address \"", address, "\" ", why));
+  return transport::MakeError("invalid_request", absl::StrCat("address \"", address, "\" ", why));
 }
 
 }  // namespace
@@ -196,16 +195,17 @@ absl::Status ValidateDeploy(const DeployGroupRequest& request, const Policy& pol
   if (request.pipelines().empty()) {
     problems.Add("pipelines", "must not be empty");
   } else if (request.pipelines_size() > static_cast<int>(policy.max_pipelines_per_group)) {
-    problems.Add("pipelines", absl::StrCat("has ", request.pipelines_size(),
-                                           " pipelines, the limit is ",
-                                           policy.max_pipelines_per_group));
+    problems.Add("pipelines",
+                 absl::StrCat("has ", request.pipelines_size(), " pipelines, the limit is ",
+                              policy.max_pipelines_per_group));
     return problems.ToStatus();  // not worth compiling
   }
   CheckPipelines(request, check_source, problems);
   std::set<std::string> names;
   for (const PipelineSpec& spec : request.pipelines()) names.insert(spec.name());
   for (int i = 0; i < request.routes_size(); ++i) {
-    CheckRoute(request.routes(i), absl::StrCat("routes[", i, "]"), names, policy.subjects, problems);
+    CheckRoute(request.routes(i), absl::StrCat("routes[", i, "]"), names, policy.subjects,
+               problems);
   }
   return problems.ToStatus();
 }

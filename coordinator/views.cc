@@ -93,8 +93,8 @@ varpulis::v1::WorkerInfo MakeWorkerInfo(const ClusterState& state, const Worker&
   info.set_id(worker.id.str());
   info.set_address(worker.address);
   info.set_status(state.StatusOf(worker));
-  info.set_pipelines_running(static_cast<uint32_t>(worker.foreign_pipelines +
-                                                   state.RunningOn(worker.id)));
+  info.set_pipelines_running(
+      static_cast<uint32_t>(worker.foreign_pipelines + state.RunningOn(worker.id)));
   info.set_max_pipelines(worker.max_pipelines);
   info.set_cpu_cores(worker.cpu_cores);
   info.set_events_processed(worker.events_processed);
@@ -188,8 +188,8 @@ TopologyResponse MakeTopology(const ClusterState& state) {
   return topology;
 }
 
-varpulis::v1::ClusterHealthResponse MakeHealth(const ClusterState& state, const std::string& version,
-                                               bool durable) {
+varpulis::v1::ClusterHealthResponse MakeHealth(const ClusterState& state,
+                                               const std::string& version, bool durable) {
   varpulis::v1::ClusterHealthResponse health;
   health.set_role("coordinator");
   health.set_version(version);
@@ -209,9 +209,9 @@ varpulis::v1::ClusterHealthResponse MakeHealth(const ClusterState& state, const 
     }
   }
   health.set_total_events_processed(events);
-  health.set_pipeline_groups(static_cast<uint32_t>(
-      std::count_if(state.groups.begin(), state.groups.end(),
-                    [](const auto& item) { return !item.second.deleted; })));
+  health.set_pipeline_groups(
+      static_cast<uint32_t>(std::count_if(state.groups.begin(), state.groups.end(),
+                                          [](const auto& item) { return !item.second.deleted; })));
   if (counts.total() == 0) {
     health.set_status("no_workers");
   } else if (counts.unhealthy() == 0) {

@@ -24,7 +24,7 @@ absl::StatusOr<varpulis::v1::ListGroupsResponse> ListGroups(
     const ClusterState& state, const varpulis::v1::ListRequest& request);
 
 varpulis::v1::TopologyResponse MakeTopology(const ClusterState& state);
-varpulis::v1::ClusterHealthResponse MakeHealth(const ClusterState& state, const std::string& version,
-                                               bool durable);
+varpulis::v1::ClusterHealthResponse MakeHealth(const ClusterState& state,
+                                               const std::string& version, bool durable);
 
 }  // namespace varpulis::coordinator

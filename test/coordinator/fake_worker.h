@@ -99,8 +99,8 @@ class FakeWorker {
   absl::StatusOr<v1::DeployPipelineResponse> OnDeploy(const v1::DeployPipelineRequest& request) {
     ++deploys_;
     MutexLock lock(mutex_);
-    const std::string key = absl::StrCat(request.group_id(), "/", request.name(), "/",
-                                         request.replica());
+    const std::string key =
+        absl::StrCat(request.group_id(), "/", request.name(), "/", request.replica());
     v1::RunningPipeline& copy = copies_[key];
     if (copy.pipeline_id().empty() || copy.placement_epoch() != request.placement_epoch()) {
       copy.set_pipeline_id(absl::StrCat(id_, "-", request.name(), "-", next_id_++));

@@ -56,8 +56,8 @@ TEST_F(GroupsTest, AFailedPlacementSaysWhyAndIsRetriedWithGrowingPauses) {
 
 TEST_F(GroupsTest, AllFailedIsStillAnAnswer) {
   const Effects asked = Deploy("g", GroupOf({Pipeline("a")}));
-  const auto info = BodyOf<v1::GroupInfo>(
-      Refuse(asked.deploys[0], absl::DeadlineExceededError("late")), kCaller);
+  const auto info =
+      BodyOf<v1::GroupInfo>(Refuse(asked.deploys[0], absl::DeadlineExceededError("late")), kCaller);
   EXPECT_EQ(info.status(), v1::GROUP_STATUS_FAILED);
 }
 

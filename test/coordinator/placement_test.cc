@@ -13,18 +13,18 @@
 namespace varpulis::coordinator {
 namespace {
 
-// "a:3/10" is a worker with 3 pipelines of at most 10; "a:3/10!" an unhealthy one; cores after "c".
+// "a:3/10" is a worker with 3 pipelines of at most 10; "a:3/10!" an unhealthy one; "a:3/10~8" has 8
+// cores.
 ClusterState Cluster(const std::string& text) {
   ClusterState state;
   for (const absl::string_view item : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
     Worker worker;
-    const std::vector<std::string> parts = absl::StrSplit(item, absl::ByAnyChar(":/c!"));
+    const std::vector<std::string> parts = absl::StrSplit(item, absl::ByAnyChar(":/~!"));
     worker.id = WorkerId(parts[0]);
     worker.foreign_pipelines = static_cast<uint32_t>(std::stoul(parts[1]));
     worker.max_pipelines = static_cast<uint32_t>(std::stoul(parts[2]));
-    worker.cpu_cores = parts.size() > 3 && !parts[3].empty()
-                           ? static_cast<uint32_t>(std::stoul(parts[3]))
-                           : 1;
+    worker.cpu_cores =
+        parts.size() > 3 && !parts[3].empty() ? static_cast<uint32_t>(std::stoul(parts[3])) : 1;
     worker.unhealthy = item.back() == '!';
     state.workers[worker.id] = worker;
   }
@@ -54,9 +54,8 @@ std::string Plan(const std::string& cluster, const std::string& pipelines,
   if (!plan.ok()) return transport::ErrorCode(plan.status());
   std::vector<std::string> all;
   for (const auto& copies : plan->workers) {
-    all.push_back(absl::StrJoin(copies, ",", [](std::string* out, const WorkerId& id) {
-      out->append(id.str());
-    }));
+    all.push_back(absl::StrJoin(
+        copies, ",", [](std::string* out, const WorkerId& id) { out->append(id.str()); }));
   }
   return absl::StrCat(absl::StrJoin(all, " "), plan->warnings.empty() ? "" : " (warned)");
 }
@@ -83,7 +82,7 @@ TEST(PlacementTest, RefusesWhenNobodyIsAvailable) {
 
 TEST(PlacementTest, LeastLoadedPicksTheFewestPipelines) {
   EXPECT_EQ(Plan("a:3/9 b:1/9 c:2/9", "p q r s", kLeast), "b b c a");
-  EXPECT_EQ(Plan("a:2/9c1 b:2/9c8", "p", kLeast), "b") << "tie: fewer per core";
+  EXPECT_EQ(Plan("a:2/9~1 b:2/9~8", "p", kLeast), "b") << "tie: fewer per core";
   EXPECT_EQ(Plan("b:2/9 a:2/9", "p", kLeast), "a") << "tie: smaller id";
 }
 

@@ -16,8 +16,7 @@ class ReconcilerTest : public ClusterFixture {
 
 TEST_F(ReconcilerTest, ARestartedWorkerGetsItsPlacementsUnderANewEpoch) {
   Join("w0", 100, "w0-2");  // asks the old process first
-  const Effects back =
-      Do(IncumbentChecked{{Worker("w0", 100, "w0-2"), kCaller}, std::nullopt});
+  const Effects back = Do(IncumbentChecked{{Worker("w0", 100, "w0-2"), kCaller}, std::nullopt});
   ASSERT_THAT(back.deploys, SizeIs(1));
   EXPECT_EQ(back.deploys[0].request.placement_epoch(), 1u);
   EXPECT_EQ(StatusOf("g", "p"), v1::PLACEMENT_STATUS_DEPLOYING);
@@ -53,7 +52,8 @@ TEST_F(ReconcilerTest, ABrokenCopyFailsAndIsReplaced) {
   EXPECT_EQ(At("g", "p").error, "error: division by zero");
   const Effects retried = Advance(absl::Seconds(1));
   ASSERT_THAT(retried.deploys, SizeIs(1));
-  EXPECT_EQ(retried.deploys[0].request.placement_epoch(), 1u) << "the broken one may still be there";
+  EXPECT_EQ(retried.deploys[0].request.placement_epoch(), 1u)
+      << "the broken one may still be there";
 }
 
 TEST_F(ReconcilerTest, ACopyOfAReplacedEpochIsRemoved) {

@@ -22,7 +22,8 @@ class RecordsTest : public ClusterFixture {
 TEST_F(RecordsTest, ARestartKnowsWorkersGroupsSourcesAndPlacements) {
   Join("w0");
   Join("w1");
-  AcceptAll(Deploy("g", GroupOf({Pipeline("a", 2), Pipeline("b")}, {Route("a", "b", {"T"})}), "req"));
+  AcceptAll(
+      Deploy("g", GroupOf({Pipeline("a", 2), Pipeline("b")}, {Route("a", "b", {"T"})}), "req"));
   const std::string before = MakeGroupText();
   now_ += absl::Seconds(100);
   Restart(9);

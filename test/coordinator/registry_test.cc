@@ -26,10 +26,12 @@ TEST_F(RegistryTest, AnotherProcessUnderALiveIdAsksTheFirstOne) {
   EXPECT_EQ(asked.checks[0].incumbent, "w0-1");
   EXPECT_THAT(asked.answers, IsEmpty());
 
-  EXPECT_EQ(ErrorOf(Do(IncumbentChecked{asked.checks[0].registration, "w0-1"}), kCaller), "conflict");
+  EXPECT_EQ(ErrorOf(Do(IncumbentChecked{asked.checks[0].registration, "w0-1"}), kCaller),
+            "conflict");
   EXPECT_EQ(state_.workers.at(WorkerId("w0")).incarnation, "w0-1");
 
-  EXPECT_EQ(ErrorOf(Do(IncumbentChecked{asked.checks[0].registration, std::nullopt}), kCaller), "OK");
+  EXPECT_EQ(ErrorOf(Do(IncumbentChecked{asked.checks[0].registration, std::nullopt}), kCaller),
+            "OK");
   EXPECT_EQ(state_.workers.at(WorkerId("w0")).incarnation, "w0-2");
 }
 

@@ -160,7 +160,8 @@ TEST(RoutingTest, KeyedReplicasFollowTheHashAlsoOfFailedOnes) {
     const std::string expected = absl::StrCat("p#", PartitionOf(absl::StrCat(i), 4));
     EXPECT_EQ(routing.Choose(event, false)->target.copy_name, expected);
     field.mutable_value()->set_string_value(absl::StrCat(i));
-    EXPECT_EQ(routing.Choose(event, false)->target.copy_name, expected) << "\"1\" goes where 1 goes";
+    EXPECT_EQ(routing.Choose(event, false)->target.copy_name, expected)
+        << "\"1\" goes where 1 goes";
   }
   EXPECT_EQ(routing.Choose(Event("T"), false)->target.copy_name,
             absl::StrCat("p#", PartitionOf("", 4)));

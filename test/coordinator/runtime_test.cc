@@ -36,14 +36,13 @@ class RuntimeTest : public testing::Test {
     options.retry_backoff = absl::Milliseconds(50);
     options.strict_routing = strict_;
     options.advertised_urls = {"nats://localhost:4222"};
-    auto coordinator = Coordinator::Start(
-        options, {.bus = *bus_,
-                  .open_log = [this] { return store_.NewLog(); },
-                  .on_stood_down =
-                      [this](absl::Status why) {
-                        MutexLock lock(mutex_);
-                        stood_down_ = std::move(why);
-                      }});
+    auto coordinator = Coordinator::Start(options, {.bus = *bus_,
+                                                    .open_log = [this] { return store_.NewLog(); },
+                                                    .on_stood_down =
+                                                        [this](absl::Status why) {
+                                                          MutexLock lock(mutex_);
+                                                          stood_down_ = std::move(why);
+                                                        }});
     EXPECT_TRUE(coordinator.ok()) << coordinator.status();
     return coordinator.ok() ? *std::move(coordinator) : nullptr;
   }
@@ -51,8 +50,8 @@ class RuntimeTest : public testing::Test {
   template <typename Reply>
   absl::StatusOr<Reply> Call(const std::string& subject, const google::protobuf::Message& request,
                              const std::string& request_id = "") {
-    return transport::CallAndWait<Reply>(
-        *bus_, subject, request, {.timeout = absl::Seconds(5), .request_id = request_id});
+    return transport::CallAndWait<Reply>(*bus_, subject, request,
+                                         {.timeout = absl::Seconds(5), .request_id = request_id});
   }
   absl::StatusOr<v1::GroupInfo> Deploy(const std::string& request_id = "") {
     v1::DeployGroupRequest request;
@@ -156,8 +155,7 @@ TEST_F(RuntimeTest, InjectsABatchToItsTargets) {
   ASSERT_TRUE(group.ok());
   v1::InjectBatchRequest request;
   request.set_events_text("a1 { x: 1 }\nb1 { x: 2 }\n\na2 { x: 3 }\n");
-  const auto result =
-      Call<v1::InjectBatchResponse>(subjects_.InjectBatch(group->id()), request);
+  const auto result = Call<v1::InjectBatchResponse>(subjects_.InjectBatch(group->id()), request);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->events_sent(), 3u);
   EXPECT_EQ(result->events_failed(), 0u);
@@ -240,8 +238,7 @@ TEST_F(RuntimeTest, RejectsBadSourcesWithTheirPlaceAndNoSideEffect) {
 
   v1::ValidateRequest validate;
   validate.set_source("stream = = 3");
-  const auto checked =
-      Call<v1::ValidateResponse>(subjects_.Api("cluster", "validate"), validate);
+  const auto checked = Call<v1::ValidateResponse>(subjects_.Api("cluster", "validate"), validate);
   ASSERT_TRUE(checked.ok());
   EXPECT_FALSE(checked->valid());
 }
@@ -301,9 +298,8 @@ TEST_F(RuntimeTest, KeepsReadingWhileNothingCanBeStoredAndGoesOnAfterwards) {
   EXPECT_EQ(CodeOf(Deploy()), "not_ready");
   EXPECT_TRUE(w0.Beat().ok());
   store_.FailAppendsWith(absl::OkStatus());
-  ASSERT_TRUE(Eventually([&] {
-    return Call<v1::Empty>(subjects_.Api("cluster", "ready"), v1::Empty()).ok();
-  }));
+  ASSERT_TRUE(Eventually(
+      [&] { return Call<v1::Empty>(subjects_.Api("cluster", "ready"), v1::Empty()).ok(); }));
   EXPECT_GT(coordinator->leader_epoch(), epoch) << "behind a new barrier";
   EXPECT_TRUE(Deploy().ok());
   EXPECT_EQ(Get(group->id())->status(), v1::GROUP_STATUS_RUNNING);
@@ -331,7 +327,8 @@ TEST_F(RuntimeTest, TellsHealthTopologyAndTransport) {
   const auto coordinator = StartCoordinator();
   FakeWorker w0(*bus_, "w0", "i0");
   ASSERT_TRUE(w0.Register().ok());
-  const auto health = Call<v1::ClusterHealthResponse>(subjects_.Api("cluster", "health"), v1::Empty());
+  const auto health =
+      Call<v1::ClusterHealthResponse>(subjects_.Api("cluster", "health"), v1::Empty());
   ASSERT_TRUE(health.ok()) << health.status();
   EXPECT_EQ(health->status(), "healthy");
   EXPECT_TRUE(health->durable());
@@ -339,8 +336,8 @@ TEST_F(RuntimeTest, TellsHealthTopologyAndTransport) {
   const auto transport =
       Call<v1::TransportResponse>(subjects_.Api("cluster", "transport"), v1::Empty());
   EXPECT_EQ(transport->urls(0), "nats://localhost:4222");
-  EXPECT_EQ(Call<v1::TopologyResponse>(subjects_.Api("topology", "get"), v1::Empty())->workers_size(),
-            1);
+  EXPECT_EQ(
+      Call<v1::TopologyResponse>(subjects_.Api("topology", "get"), v1::Empty())->workers_size(), 1);
 }
 
 TEST_F(RuntimeTest, AnswersADeployToASilentWorkerAndRecoversLater) {
@@ -354,8 +351,7 @@ TEST_F(RuntimeTest, AnswersADeployToASilentWorkerAndRecoversLater) {
   EXPECT_THAT(group->placements(0).error(), HasSubstr("no reply"));
   EXPECT_EQ(CodeOf(Inject(group->id(), "a")), "worker_unavailable");
   w0.SetSilent(false);
-  EXPECT_TRUE(Eventually(
-      [&] { return Get(group->id())->status() == v1::GROUP_STATUS_RUNNING; }));
+  EXPECT_TRUE(Eventually([&] { return Get(group->id())->status() == v1::GROUP_STATUS_RUNNING; }));
 }
 
 }  // namespace

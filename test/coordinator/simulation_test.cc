@@ -196,7 +196,7 @@ class SimulationTest : public ClusterFixture {
       EXPECT_EQ(group.deleted, deleted_.contains(id.str())) << id;
     }
     for (const auto& [worker, keys] : state_.assigned) {
-      if (!keys.empty()) EXPECT_EQ(keys, assigned[worker]) << worker;
+      EXPECT_EQ(keys, assigned[worker]) << worker;
     }
     for (const std::string& id : acknowledged_) {
       EXPECT_TRUE(deleted_.contains(id) || state_.groups.contains(GroupId(id))) << id << " is lost";
@@ -255,7 +255,8 @@ TEST_F(SimulationTest, KeepsItsPromisesAndComesToRest) {
     size_t running = 0;
     for (const auto& [id, process] : processes_) {
       for (const auto& [key, copy] : process.copies) {
-        // A copy whose group is forgotten cannot be told from somebody else's: reported, not removed.
+        // A copy whose group is forgotten cannot be told from somebody else's: reported, not
+        // removed.
         if (state_.FindGroup(key.group) == nullptr) continue;
         ++running;
         EXPECT_EQ(state_.FindPlacement(key)->epoch, copy.epoch) << ToString(key);
