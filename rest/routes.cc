@@ -218,7 +218,11 @@ void Routes::Handle(const Admission& admission, const RequestHead& head, std::st
 
   std::unique_ptr<google::protobuf::Message> request(route.request->New());
   absl::Status valid;
-  if (route.takes_body) valid = transport::FromJson(body, request.get());
+  if (route.takes_body) {
+    transport::JsonReadOptions limits;
+    limits.max_text_bytes = static_cast<int>(body.size());  // the body's own limit is passed
+    valid = transport::FromJson(body, request.get(), limits);
+  }
   if (valid.ok() && !route.id_field.empty()) {
     valid = transport::SetFieldFromText(route.id_field, admission.id, request.get());
   }

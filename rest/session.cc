@@ -104,6 +104,10 @@ class Session final : public Exchange,
 
   void Begin(HttpResponse head, std::function<void()> on_closed) override {
     if (phase_ != Phase::kHandling) return on_closed();
+    if (head_only_) {
+      on_closed();
+      return Answer(std::move(head));
+    }
     shared_->cors.AddTo(origin_, head);
     keep_alive_ = false;
     on_closed_ = std::move(on_closed);
