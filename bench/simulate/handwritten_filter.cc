@@ -62,6 +62,7 @@ bool ParseAndTest(const char* at, const char* end, bool* passes) {
   if (!skip(kHumidity, sizeof(kHumidity) - 1)) return false;
   const double humidity = number();
   (void)humidity;
+  if (end - at != 2 || at[0] != ' ' || at[1] != '}') return false;
   *passes = temperature > 80 && zone_length == 1 && *zone == 'a';
   return true;
 }

@@ -17,7 +17,7 @@
 namespace varpulis::engine {
 namespace {
 
-constexpr size_t kChunk = 256 << 10;
+constexpr size_t kChunk = 64 << 10;
 constexpr size_t kBuffer = kMaxLineBytes + kChunk;  // a longest line and what follows it
 
 }  // namespace
