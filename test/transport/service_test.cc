@@ -68,7 +68,9 @@ class ServiceTest : public testing::Test {
     const absl::StatusOr<InboundMessage> reply = waiting.Get();
     EXPECT_TRUE(reply.ok()) << subject << ": " << reply.status();
     rapidjson::Document document;
-    if (reply.ok()) EXPECT_TRUE(ParseJson(reply->payload(), 32, &document).ok());
+    if (reply.ok()) {
+      EXPECT_TRUE(ParseJson(reply->payload(), 32, &document).ok());
+    }
     EXPECT_TRUE(document.IsObject());
     return document;
   }
