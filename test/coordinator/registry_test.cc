@@ -73,7 +73,7 @@ TEST_F(RegistryTest, AHeartbeatByHandKeepsAliveAndCounts) {
   heartbeat.set_pipelines_running(2);
   heartbeat.add_pipeline_metrics()->set_pipeline_name("p");
   EXPECT_EQ(ErrorOf(Do(ReceiveHeartbeat{heartbeat, now_, kCaller}), kCaller), "OK");
-  const class Worker& worker = state_.workers.at(WorkerId("w0"));
+  const struct Worker& worker = state_.workers.at(WorkerId("w0"));
   EXPECT_EQ(worker.events_processed, 1000u);
   EXPECT_EQ(worker.last_seen, now_);
   EXPECT_THAT(worker.metrics, SizeIs(1));

@@ -176,7 +176,7 @@ class SimulationTest : public ClusterFixture {
     for (const auto& [id, group] : state_.groups) {
       std::array<size_t, v1::PlacementStatus_ARRAYSIZE> counts{};
       size_t removals = 0;
-      for (const class Pipeline& pipeline : group.pipelines) {
+      for (const struct Pipeline& pipeline : group.pipelines) {
         for (size_t replica = 0; replica < pipeline.copies.size(); ++replica) {
           const Placement& copy = pipeline.copies[replica];
           ++counts[copy.status];
