@@ -1,28 +1,18 @@
 #include "cli/check.h"
 
-#include <cstdio>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <string>
 #include <string_view>
 
+#include "absl/status/statusor.h"
+
+#include "engine/io/event_file.h"
 #include "engine/io/json_writer.h"
+#include "engine/lang/lexer.h"
 #include "engine/pipeline.h"
 
 namespace varpulis::cli {
 namespace {
-
-bool ReadAll(const std::string& path, std::string* text) {
-  if (path == "-") {
-    text->assign(std::istreambuf_iterator<char>(std::cin), {});
-    return true;
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return false;
-  text->assign(std::istreambuf_iterator<char>(file), {});
-  return !file.bad();
-}
 
 void AppendField(const char* name, const std::string& value, std::string* out) {
   *out += std::string(",\"") + name + "\":";
@@ -61,11 +51,14 @@ int RunCheck(const CheckOptions& options) {
     std::cerr << "unknown format `" << options.format << "`: use human or json\n";
     return 2;
   }
-  std::string source;
-  if (!ReadAll(options.file, &source)) {
-    std::cerr << "cannot read " << options.file << "\n";
+  // One byte more than a program may have, so that a longer one is refused.
+  const absl::StatusOr<std::string> read =
+      engine::ReadTextFile(options.file, engine::kMaxSourceBytes + 1);
+  if (!read.ok()) {
+    std::cerr << read.status().message() << "\n";
     return 2;
   }
+  const std::string& source = *read;
   const engine::CheckResult result = engine::Pipeline::Check(source);
   if (options.format == "json") {
     std::cout << ToJson(result);

@@ -5,9 +5,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +22,7 @@
 #include "engine/io/event_file.h"
 #include "engine/io/event_line.h"
 #include "engine/io/json_writer.h"
+#include "engine/lang/lexer.h"
 #include "engine/pipeline.h"
 
 namespace varpulis::cli {
@@ -140,12 +139,13 @@ int RunSimulate(const SimulateOptions& options) {
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);  // a closed output shows as an error of write
-  std::ifstream program(options.program, std::ios::binary);
-  if (!program) {
-    std::cerr << "cannot read " << options.program << "\n";
+  const absl::StatusOr<std::string> program =
+      engine::ReadTextFile(options.program, engine::kMaxSourceBytes + 1);
+  if (!program.ok()) {
+    std::cerr << program.status().message() << "\n";
     return 2;
   }
-  const std::string source(std::istreambuf_iterator<char>(program), {});
+  const std::string& source = *program;
   const engine::CheckResult check = engine::Pipeline::Check(source);
   for (const engine::Diagnostic& diagnostic : check.diagnostics) {
     std::cerr << engine::FormatDiagnostic(diagnostic, source, options.program);

@@ -87,4 +87,23 @@ absl::StatusOr<bool> LineFile::Next(std::string_view* line) {
   return true;
 }
 
+absl::StatusOr<std::string> ReadTextFile(const std::string& path, size_t limit) {
+  const int fd = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  std::string text;
+  ssize_t got = 1;
+  while (got > 0 && text.size() < limit) {
+    const size_t size = text.size();
+    text.resize(std::min(limit, size + kChunk));
+    do {
+      got = read(fd, text.data() + size, text.size() - size);
+    } while (got < 0 && errno == EINTR);
+    text.resize(size + static_cast<size_t>(std::max<ssize_t>(got, 0)));
+  }
+  const absl::Status failed = absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
+  if (fd != STDIN_FILENO) close(fd);
+  if (got < 0) return failed;
+  return text;
+}
+
 }  // namespace varpulis::engine

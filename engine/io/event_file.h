@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -36,5 +37,8 @@ class LineFile {
   bool at_end_ = false;
   int64_t line_number_ = 0;
 };
+
+// The first `limit` bytes of a file; "-" is standard input.
+absl::StatusOr<std::string> ReadTextFile(const std::string& path, size_t limit);
 
 }  // namespace varpulis::engine
