@@ -116,7 +116,7 @@ void EpollLoop::PollRead(bool on) {
 void EpollLoop::PollWrite(bool on) {
   if (on) {
     want_write_ = true;
-    if (sleeping_) Wake();
+    Wake();  // once per burst: nats.c asks again only after the buffer was written out
     return;
   }
   want_write_ = false;
@@ -144,11 +144,8 @@ void EpollLoop::Run(const std::string& name) {
   epoll_event events[4];
   bool blocked = false;
   while (!stop_) {
-    // A writer either sees `sleeping_` and wakes us, or we see its flag and do not sleep.
-    sleeping_ = true;
     const int timeout_ms = (want_write_ && !blocked) || stop_ ? 0 : -1;
     const int count = epoll_wait(epoll_fd_, events, 4, timeout_ms);
-    sleeping_ = false;
     for (int i = 0; i < count; ++i) {
       if (events[i].data.u64 == 0) {
         uint64_t ignored;

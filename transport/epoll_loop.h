@@ -24,7 +24,7 @@ namespace varpulis::transport {
 // call of its own. Here a publisher only appends to the connection's buffer; the first of a burst
 // wakes this thread, which writes all that has gathered meanwhile.
 //
-//   publisher ──append──▶ buffer        Write(true): flag, eventfd if the loop sleeps
+//   publisher ──append──▶ buffer        Write(true): flag and eventfd, once a burst
 //   loop      ──epoll──▶ ProcessReadEvent → delivery queues; ProcessWriteEvent → socket
 //
 // nats.c calls Attach again with a new socket after each reconnect. The callbacks are called by any
@@ -65,7 +65,6 @@ class EpollLoop {
   const int epoll_fd_;
   const int wake_fd_;
   std::atomic<bool> stop_{false};
-  std::atomic<bool> sleeping_{false};
   std::atomic<bool> want_write_{false};
   std::atomic<uint64_t> written_{
       0};  // how often the buffer became empty, or the connection was lost
