@@ -190,7 +190,7 @@ absl::Status EventLineReader::ReadFields(const char* at, const char* end, KnownT
     const Expected* expected = count < known.fields.size() ? &known.fields[count] : nullptr;
     const auto left = static_cast<size_t>(end - at);
     if (expected != nullptr &&
-        (left >= Expected::kWordBytes
+        (left >= Expected::kWordBytes && expected->masks[0] != 0
              ? expected->StandsAt(at)
              : left > expected->name.size() && at[expected->name.size()] == ':' &&
                    SameBytes(at, expected->name.data(), expected->name.size()))) {
