@@ -170,8 +170,8 @@ TEST_F(NatsConnectionTest, RepliesComeWhileEveryHandlerIsBusy) {
   ASSERT_TRUE(server->Flush(absl::Seconds(5)).ok());
   std::atomic<int> busy{0};
   std::atomic<bool> release{false};
+  std::vector<Result<absl::StatusOr<InboundMessage>>> results(16);  // outlives the handlers
   std::vector<std::unique_ptr<Subscription>> subscriptions;
-  std::vector<Result<absl::StatusOr<InboundMessage>>> results(16);
   // The echo shares the pool with these, so it is asked before the last thread is taken: what must
   // not depend on the pool is the way back.
   for (size_t i = 0; i < results.size(); ++i) {
