@@ -207,8 +207,8 @@ absl::Status BrokerProcessImpl::Spawn() {
     return absl::InvalidArgumentError(
         absl::StrCat("cannot write ", log_file_, ": ", strerror(errno)));
   }
-  std::promise<pid_t> forked;
-  forker_.Post([this, log, &forked] {
+  auto forked = std::make_shared<std::promise<pid_t>>();  // set_value may end after get
+  forker_.Post([this, log, forked] {
     const char* const argv[] = {binary_.c_str(), "-c", config_file_.c_str(), nullptr};
     const pid_t parent = getpid();
     const pid_t child = fork();
@@ -225,9 +225,9 @@ absl::Status BrokerProcessImpl::Spawn() {
       execv(argv[0], const_cast<char* const*>(argv));
       _exit(127);
     }
-    forked.set_value(child < 0 ? -errno : child);
+    forked->set_value(child < 0 ? -errno : child);
   });
-  pid_ = forked.get_future().get();
+  pid_ = forked->get_future().get();
   close(log);
   if (pid_ > 0) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat("cannot fork: ", strerror(-pid_)));

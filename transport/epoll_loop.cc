@@ -84,6 +84,14 @@ bool EpollLoop::WaitUntilWritten(absl::Duration timeout) {
   return in_time;
 }
 
+void EpollLoop::WaitUntilDetached(absl::Duration timeout) {
+  const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout);
+  MutexLock lock(mutex_);
+  while (connection_ != nullptr) {
+    if (!written_changed_.WaitUntil(mutex_, deadline)) return;
+  }
+}
+
 void EpollLoop::Attach(natsConnection* connection, int socket) {
   MutexLock lock(mutex_);
   connection_ = connection;

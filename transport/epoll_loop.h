@@ -44,6 +44,10 @@ class EpollLoop {
   // (false).
   bool WaitUntilWritten(absl::Duration timeout);
 
+  // Returns once nats.c has let go of this loop, which it does after saying that the connection is
+  // closed.
+  void WaitUntilDetached(absl::Duration timeout);
+
   // Joins the thread: no call into the connection is running afterwards. Idempotent.
   void Stop();
 

@@ -131,6 +131,7 @@ NatsConnectionImpl::~NatsConnectionImpl() {
     }
     natsConnection_Close(connection_);
     events_->WaitUntilClosed(kDrainTimeout);
+    loop_->WaitUntilDetached(kDrainTimeout);
   }
   loop_->Stop();
   natsConnection_Destroy(connection_);
