@@ -1,6 +1,7 @@
 // varpulis COMMAND [OPTIONS]: one file per subcommand; this one only chooses.
 
-#include <csignal>
+#include <unistd.h>
+
 #include <iostream>
 #include <string>
 #include <vector>
@@ -57,7 +58,7 @@ int RunCommand(const Command& command, const ParsedLine& line) {
 
 int Main(int argc, char** argv) {
   FLAGS_logtostderr = true;
-  FLAGS_colorlogtostderr = true;
+  FLAGS_colorlogtostderr = isatty(STDERR_FILENO) == 1;
   google::InitGoogleLogging(argv[0]);
   std::vector<std::string> args(argv + 1, argv + argc);
   if (args.empty() || args[0] == "--help" || args[0] == "-h" || args[0] == "help") {

@@ -136,7 +136,7 @@ absl::Status Run() {
   Children children;
   absl::Status status = StartChildren(broker_url, &children);
   if (status.ok()) {
-    LOG(INFO) << "cluster: coordinator " << HttpAddress(FLAGS_bind, static_cast<int>(FLAGS_port))
+    LOG(INFO) << "cluster: one coordinator"
               << ", " << FLAGS_workers << " worker(s), broker " << broker_url
               << "; Ctrl-C stops it";
     status = Watch(children, signals);

@@ -169,7 +169,7 @@ class Worker::Shell {
                  << response.status().message();
     } else {
       LOG_EVERY_N(WARNING, 10) << "registration of worker " << options_.worker_id
-                               << " failed, retrying: " << response.status();
+                               << " failed, retrying: " << response.status().message();
     }
     Perform(session_.OnRegisterFailed(attempt));
   }

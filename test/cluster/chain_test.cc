@@ -16,7 +16,7 @@ namespace {
 using ::testing::HasSubstr;
 
 // clean → double → label, one per worker.
-constexpr char kChain[] = R"({
+constexpr char kChain[] = R"json({
   "name": "chain",
   "pipelines": [
     {"name": "clean", "source": "stream Clean = Raw .where(n >= 0) .emit(n: n)",
@@ -30,7 +30,7 @@ constexpr char kChain[] = R"({
     {"from_pipeline": "clean", "to_pipeline": "twice", "event_types": ["Cl*"]},
     {"from_pipeline": "twice", "to_pipeline": "label", "event_types": ["*"], "nats_subject": "plant.line7.twice"}
   ]
-})";
+})json";
 
 v1::Event RawEvent(int64_t n) {
   v1::Event event;
@@ -142,7 +142,7 @@ TEST_F(ChainTest, OneMalformedMessageLosesNothingElse) {
 TEST(FanOutTest, EveryMatchingRouteGetsTheEvent) {
   Cluster cluster({.workers = 2});
   ASSERT_TRUE(cluster.Start());
-  const std::string group = cluster.Deploy(R"({
+  const std::string group = cluster.Deploy(R"json({
     "name": "fan-out",
     "pipelines": [
       {"name": "source", "source": "stream Temperature = T .emit(v: v)\nstream Pressure = P .emit(v: v)"
@@ -155,29 +155,31 @@ TEST(FanOutTest, EveryMatchingRouteGetsTheEvent) {
       {"from_pipeline": "source", "to_pipeline": "left", "event_types": ["Temp*"]},
       {"from_pipeline": "source", "to_pipeline": "right", "event_types": ["Temperature", "P*"]}
     ]
-})");
+})json");
   ASSERT_FALSE(group.empty());
-std::atomic<int> left = 0, right = 0, unrouted = 0;
-const auto count = [&](const char* pipeline, std::atomic<int>& counter) {
-  auto subscription = cluster.bus().Subscribe(
-      {.subject = cluster.subjects().Output(group, pipeline)},
-      [&](transport::InboundMessage message) {
-        v1::EventBatch batch;
-        batch.ParseFromArray(message.payload().data(), static_cast<int>(message.payload().size()));
-        counter += batch.events_size();
-      });
-  return *std::move(subscription);
-};
-const auto left_outputs = count("left", left);
-const auto right_outputs = count("right", right);
-const auto source_outputs = count("source", unrouted);
-ASSERT_TRUE(cluster.bus().Flush(absl::Seconds(5)).ok());
-const HttpReply injected = cluster.Post("/pipeline-groups/" + group + "/inject-batch",
-                                        R"({"events_text": "T { v: 1 }\nP { v: 2 }\nT { v: 3 }"})");
-ASSERT_EQ(injected.status, 200) << injected.body;
-EXPECT_EQ(injected.At("/events_sent"), "3");
-EXPECT_TRUE(WaitFor([&] { return left == 2 && right == 3; })) << left << " " << right;
-EXPECT_EQ(unrouted, 0);
+  std::atomic<int> left = 0, right = 0, unrouted = 0;
+  const auto count = [&](const char* pipeline, std::atomic<int>& counter) {
+    auto subscription =
+        cluster.bus().Subscribe({.subject = cluster.subjects().Output(group, pipeline)},
+                                [&](transport::InboundMessage message) {
+                                  v1::EventBatch batch;
+                                  batch.ParseFromArray(message.payload().data(),
+                                                       static_cast<int>(message.payload().size()));
+                                  counter += batch.events_size();
+                                });
+    return *std::move(subscription);
+  };
+  const auto left_outputs = count("left", left);
+  const auto right_outputs = count("right", right);
+  const auto source_outputs = count("source", unrouted);
+  ASSERT_TRUE(cluster.bus().Flush(absl::Seconds(5)).ok());
+  const HttpReply injected =
+      cluster.Post("/pipeline-groups/" + group + "/inject-batch",
+                   R"({"events_text": "T { v: 1 }\nP { v: 2 }\nT { v: 3 }"})");
+  ASSERT_EQ(injected.status, 200) << injected.body;
+  EXPECT_EQ(injected.At("/events_sent"), "3");
+  EXPECT_TRUE(WaitFor([&] { return left == 2 && right == 3; })) << left << " " << right;
+  EXPECT_EQ(unrouted, 0);
 }
 
 }  // namespace

@@ -157,13 +157,13 @@ TEST_F(ErrorsTest, AnAddressNobodyCanReachIsRefused) {
 
 TEST_F(ErrorsTest, ABadLineOfABatchIsNamedAndNothingIsSent) {
   const std::string group = cluster_->Deploy(
-      R"({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"}]
-})");
+      R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"}]
+})json");
   ASSERT_FALSE(group.empty());
-const HttpReply reply = cluster_->Post("/pipeline-groups/" + group + "/inject-batch",
-                                       R"({"events_text": "X { a: 1 }\nthis is no event\n"})");
-ExpectError(reply, 400, "invalid_request", "line 2");
-EXPECT_EQ(cluster_->Delete("/pipeline-groups/" + group).status, 200);
+  const HttpReply reply = cluster_->Post("/pipeline-groups/" + group + "/inject-batch",
+                                         R"({"events_text": "X { a: 1 }\nthis is no event\n"})");
+  ExpectError(reply, 400, "invalid_request", "line 2");
+  EXPECT_EQ(cluster_->Delete("/pipeline-groups/" + group).status, 200);
 }
 
 TEST_F(ErrorsTest, TheWorkersOwnApiChecksItsKeyAndIds) {
@@ -185,29 +185,31 @@ TEST(ErrorsWithoutWorkersTest, ADeployWithoutWorkersIsUnavailable) {
   Cluster cluster({.workers = 0});
   ASSERT_TRUE(cluster.Start());
   const HttpReply reply = cluster.Post(
-      "/pipeline-groups", R"({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"
+      "/pipeline-groups",
+      R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"
 }]
-})");
+})json");
   EXPECT_EQ(reply.status, 503);
-EXPECT_EQ(reply.At("/code"), "\"no_workers_available\"");
-EXPECT_EQ(cluster.Send(cluster.coordinator(), {.path = "/health"}).At("/status"), "\"no_workers\"");
+  EXPECT_EQ(reply.At("/code"), "\"no_workers_available\"");
+  EXPECT_EQ(cluster.Send(cluster.coordinator(), {.path = "/health"}).At("/status"),
+            "\"no_workers\"");
 }
 
 TEST(ErrorsWithoutWorkersTest, AWorkerThatIsGoneIsUnavailableAtOnce) {
   Cluster cluster({.workers = 1});
   ASSERT_TRUE(cluster.Start());
   const std::string group = cluster.Deploy(
-      R"({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"
+      R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"
 }]
-})");
+})json");
   cluster.Kill(cluster.worker(0));
-HttpReply reply;
-// The broker needs a moment to see that the connection is gone.
-EXPECT_TRUE(WaitFor([&] {
-  reply = cluster.Post("/pipeline-groups/" + group + "/inject", R"({"event_type": "X"})");
-  return reply.status == 503;
-})) << reply.body;
-EXPECT_EQ(reply.At("/code"), "\"worker_unavailable\"");
+  HttpReply reply;
+  // The broker needs a moment to see that the connection is gone.
+  EXPECT_TRUE(WaitFor([&] {
+    reply = cluster.Post("/pipeline-groups/" + group + "/inject", R"({"event_type": "X"})");
+    return reply.status == 503;
+  })) << reply.body;
+  EXPECT_EQ(reply.At("/code"), "\"worker_unavailable\"");
 }
 
 }  // namespace

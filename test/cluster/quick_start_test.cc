@@ -13,7 +13,7 @@ namespace {
 using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
-constexpr char kSpecification[] = R"({
+constexpr char kSpecification[] = R"json({
   "name": "my-group",
   "pipelines": [
     {"name": "ingest", "source": "stream A = EventA .emit(result: \"ok\")",
@@ -25,7 +25,7 @@ constexpr char kSpecification[] = R"({
     {"from_pipeline": "_external", "to_pipeline": "ingest", "event_types": ["EventA*"]},
     {"from_pipeline": "_external", "to_pipeline": "analyze", "event_types": ["EventB*"]}
   ]
-})";
+})json";
 
 TEST(QuickStartTest, WorksAsTheSeedPrintsIt) {
   Cluster cluster;

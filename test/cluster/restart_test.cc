@@ -11,7 +11,7 @@
 namespace varpulis::testing {
 namespace {
 
-constexpr char kTwo[] = R"({
+constexpr char kTwo[] = R"json({
   "name": "two",
   "pipelines": [
     {"name": "a", "source": "stream A = X .emit(v: v)",
@@ -23,7 +23,7 @@ constexpr char kTwo[] = R"({
     {"from_pipeline": "_external", "to_pipeline": "a", "event_types": ["X"]},
     {"from_pipeline": "_external", "to_pipeline": "b", "event_types": ["Y"]}
   ]
-})";
+})json";
 
 class RestartTest : public ::testing::Test {
  protected:
@@ -107,9 +107,13 @@ TEST(VolatileTest, WithoutJetStreamTheClusterWorksAndSaysSo) {
   ASSERT_TRUE(cluster.Start());
   EXPECT_THAT(cluster.coordinator().Log(), ::testing::HasSubstr("JetStream"));
   EXPECT_EQ(cluster.Send(cluster.coordinator(), {.path = "/health"}).At("/durable"), "false");
-  EXPECT_FALSE(cluster.Deploy(R"({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"
+  EXPECT_FALSE(
+      cluster
+          .Deploy(
+              R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"
 }]
-})").empty());
+})json")
+          .empty());
 }
 
 }  // namespace
