@@ -24,11 +24,11 @@ class PipelineHostTest : public ::testing::Test {
     EXPECT_TRUE(answer.ok()) << answer.status();
     return answer.ok() ? answer->id() : "";
   }
-  void Block(const std::string& id, Gate& gate) {
+  void Block(const std::string& id, Gate gate) {
     Gate reached;
     const auto hosted = host_.Find(PipelineId(id));
     ASSERT_NE(hosted, nullptr);
-    hosted->runner->Post([&](PipelineRunner::EnginePtr&) {
+    hosted->runner->Post([reached, gate](PipelineRunner::EnginePtr&) mutable {
       reached.Open();
       gate.Wait();
     });
@@ -79,7 +79,7 @@ TEST_F(PipelineHostTest, WhenProcessedGivesUpInTime) {
   const std::string id = Deploy(DeployOf("p", kCopy));
   Gate gate;
   Block(id, gate);
-  Recorder<bool> done;
+  Recorder<bool> done;  // called once: nothing comes after the test
   host_.WhenProcessed(absl::Milliseconds(5), [&](bool processed) { done.Add(processed); });
   ASSERT_TRUE(done.WaitForSize(1));
   EXPECT_FALSE(done.items()[0]);

@@ -49,9 +49,9 @@ class PipelineRunnerTest : public ::testing::Test {
     return answers.items()[0];
   }
   // Keeps the runner's thread busy until the gate opens.
-  static void Block(PipelineRunner& runner, Gate& gate) {
+  static void Block(PipelineRunner& runner, Gate gate) {
     Gate reached;
-    ASSERT_TRUE(runner.Post([&](PipelineRunner::EnginePtr&) {
+    ASSERT_TRUE(runner.Post([reached, gate](PipelineRunner::EnginePtr&) mutable {
       reached.Open();
       gate.Wait();
     }));

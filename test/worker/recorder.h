@@ -1,6 +1,8 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -50,31 +52,35 @@ class Recorder {
   std::vector<T> items_ ABSL_GUARDED_BY(mutex_);
 };
 
-// A gate that a task waits at until the test opens it.
+// A gate that a task waits at until the test opens it. Copies are the same gate: a task holds its
+// own, which outlives the test's.
 class Gate {
  public:
   void Open() {
-    MutexLock lock(mutex_);
-    open_ = true;
-    changed_.NotifyAll();
+    MutexLock lock(state_->mutex);
+    state_->open = true;
+    state_->changed.NotifyAll();
   }
   void Wait() {
-    MutexLock lock(mutex_);
-    while (!open_) changed_.Wait(mutex_);
+    MutexLock lock(state_->mutex);
+    while (!state_->open) state_->changed.Wait(state_->mutex);
   }
   bool WaitFor(absl::Duration timeout) {
     const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout);
-    MutexLock lock(mutex_);
-    while (!open_) {
-      if (!changed_.WaitUntil(mutex_, deadline)) return open_;
+    MutexLock lock(state_->mutex);
+    while (!state_->open) {
+      if (!state_->changed.WaitUntil(state_->mutex, deadline)) return state_->open;
     }
     return true;
   }
 
  private:
-  Mutex mutex_;
-  CondVar changed_;
-  bool open_ ABSL_GUARDED_BY(mutex_) = false;
+  struct State {
+    Mutex mutex;
+    CondVar changed;
+    bool open ABSL_GUARDED_BY(mutex) = false;
+  };
+  std::shared_ptr<State> state_ = std::make_shared<State>();
 };
 
 }  // namespace varpulis::worker
