@@ -36,22 +36,16 @@ bool IsIdempotencyKey(absl::string_view key) {
          });
 }
 
-// The subject had no subscriber, so nothing was delivered. A lost connection is UNAVAILABLE too,
-// but leaves open whether the request got through.
-bool NobodyServes(const absl::Status& status) {
-  return absl::IsUnavailable(status) && absl::StartsWith(status.message(), "nobody serves ");
-}
-
 // Whether sending the request again may succeed and does no harm.
 bool MayRetry(const Route& route, const google::protobuf::Message& request,
               const absl::Status& status) {
   if (!absl::IsUnavailable(status)) return false;
   const std::string code = transport::ErrorCode(status);
   if (code == "no_workers_available") return false;  // an answer, and a lasting one
-  if (route.retry != Route::Retry::kUndelivered || NobodyServes(status)) return true;
+  if (route.retry != Route::Retry::kUndelivered || transport::IsNoResponders(status)) return true;
   // The coordinator says worker_unavailable only of an event that reached no worker; but a Status
   // of the bus itself has the same text by default.
-  if (status.GetPayload("varpulis/error").has_value()) return true;
+  if (transport::IsServiceError(status)) return true;
   const auto* event_id = request.GetDescriptor()->FindFieldByName("event_id");
   return event_id != nullptr && request.GetReflection()->HasField(request, event_id);
 }

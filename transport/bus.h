@@ -7,14 +7,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 #include "transport/message.h"
 
 namespace varpulis::transport {
 
-// RAII: while it lives the handler may be called; once the destructor has returned it is not running
-// and never will. Must not be destroyed from inside its own handler.
+// RAII: while it lives the handler may be called; once the destructor has returned it is not
+// running and never will. Must not be destroyed from inside its own handler.
 class Subscription {
  public:
   virtual ~Subscription() = default;
@@ -24,15 +25,15 @@ class Subscription {
 
 struct SubscribeOptions {
   std::string subject;
-  std::string queue_group;             // empty: every subscriber gets every message
+  std::string queue_group;                     // empty: every subscriber gets every message
   uint64_t max_pending_messages = 512 * 1024;  // at most 2,097,151: nats.c overflows above
 };
 
 enum class ConnectionState { kConnected, kDisconnected, kClosed };
 
 // Publish, subscribe, request: what the rest of the system knows of a message broker.
-// Thread-safe. Handlers of one subscription run one at a time, in the order of arrival, on a transport
-// thread; they decode, post to a strand and return, and never block for long.
+// Thread-safe. Handlers of one subscription run one at a time, in the order of arrival, on a
+// transport thread; they decode, post to a strand and return, and never block for long.
 class Bus {
  public:
   using Handler = std::function<void(InboundMessage)>;
@@ -42,17 +43,17 @@ class Bus {
   virtual ~Bus() = default;
 
   // Hands the message to the connection's writer; returns before it is on the wire.
-  // UNAVAILABLE while disconnected (nothing is kept to be flushed later), INVALID_ARGUMENT for a bad
-  // subject, RESOURCE_EXHAUSTED above max_payload().
+  // UNAVAILABLE while disconnected (nothing is kept to be flushed later), INVALID_ARGUMENT for a
+  // bad subject, RESOURCE_EXHAUSTED above max_payload().
   virtual absl::Status Publish(const OutgoingMessage& message) = 0;
 
   virtual absl::StatusOr<std::unique_ptr<Subscription>> Subscribe(SubscribeOptions options,
                                                                   Handler handler) = 0;
 
   // Sends `message` with a reply subject of the request mux and calls `done` exactly once, on any
-  // thread, perhaps before Request returns: with the reply (chunked replies reassembled), UNAVAILABLE
-  // at once when nobody serves the subject or the connection is lost, DEADLINE_EXCEEDED after
-  // `timeout`, CANCELLED when the bus closes first. Payloads above max_payload() are chunked.
+  // thread, perhaps before Request returns: with the reply (chunked replies reassembled),
+  // UNAVAILABLE at once when nobody serves the subject or the connection is lost, DEADLINE_EXCEEDED
+  // after `timeout`, CANCELLED when the bus closes first. Payloads above max_payload() are chunked.
   // A reply that carries the service error headers is a reply here; rpc.h turns it into a Status.
   virtual void Request(OutgoingMessage message, absl::Duration timeout, ReplyCallback done) = 0;
 
@@ -68,5 +69,10 @@ class Bus {
   // Called on every change from now on, on a transport thread, until the handle is destroyed.
   virtual std::unique_ptr<Subscription> AddConnectionListener(ConnectionListener listener) = 0;
 };
+
+// What Bus::Request fails with when nobody serves the subject: certainly not delivered. A lost
+// connection is UNAVAILABLE too, but leaves open whether the request got through.
+absl::Status NoRespondersError(absl::string_view subject);
+bool IsNoResponders(const absl::Status& status);
 
 }  // namespace varpulis::transport

@@ -135,6 +135,10 @@ std::string ErrorCode(const absl::Status& status) {
   return code.empty() ? std::string(DefaultText(status.code())) : code;
 }
 
+bool IsServiceError(const absl::Status& status) {
+  return status.GetPayload(kPayloadUrl).has_value();
+}
+
 int HttpStatus(const absl::Status& status) {
   if (status.ok()) return 200;
   const ErrorCodeRow* row = FindRow(ErrorCode(status));

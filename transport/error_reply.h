@@ -20,6 +20,9 @@ absl::Status MakeError(absl::string_view code, absl::string_view message,
 // The text for any Status: its payload, or the default of its absl code (INVALID_ARGUMENT →
 // invalid_request, UNAVAILABLE → worker_unavailable, DEADLINE_EXCEEDED → worker_timeout, …).
 std::string ErrorCode(const absl::Status& status);
+// Whether the status was made as one of the table, here or by whoever answered, rather than by a
+// bus or a library.
+bool IsServiceError(const absl::Status& status);
 int HttpStatus(const absl::Status& status);  // 200 for OK
 
 varpulis::v1::ErrorReply ToErrorReply(const absl::Status& status);

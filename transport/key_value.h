@@ -37,9 +37,10 @@ class KeyValue {
 
   virtual ~KeyValue() = default;
 
-  virtual void Get(const std::string& key, EntryCallback done) = 0;          // NOT_FOUND
+  virtual void Get(const std::string& key, EntryCallback done) = 0;  // NOT_FOUND
   virtual void Put(const std::string& key, std::string value, RevisionCallback done) = 0;
-  virtual void Create(const std::string& key, std::string value, RevisionCallback done) = 0;  // ALREADY_EXISTS
+  virtual void Create(const std::string& key, std::string value,
+                      RevisionCallback done) = 0;  // ALREADY_EXISTS
   // ABORTED when the key's last revision is not `revision`.
   virtual void Update(const std::string& key, std::string value, uint64_t revision,
                       RevisionCallback done) = 0;
@@ -49,8 +50,8 @@ class KeyValue {
     std::function<void(KeyValueEntry)> on_entry;
     std::function<void()> on_snapshot_done;  // all that was stored at the start has been delivered
   };
-  // Every entry whose key matches `pattern` (NATS wildcards), first the stored ones, then changes, in
-  // order. Expiry by TTL is not reported by the broker.
+  // Every entry whose key matches `pattern` (NATS wildcards), first the stored ones, then changes,
+  // in order. Expiry by TTL is not reported by the broker.
   virtual absl::StatusOr<std::unique_ptr<Subscription>> Watch(const std::string& pattern,
                                                               Watcher watcher) = 0;
 };

@@ -148,7 +148,7 @@ class Core {
                                         [this, inbox, subject] { Expire(inbox, subject); });
           return;
         }
-        refused = absl::UnavailableError(absl::StrCat("nobody serves ", subject));
+        refused = NoRespondersError(subject);
       }
     }
     done(std::move(refused));

@@ -13,9 +13,9 @@ namespace varpulis::transport {
 // The coordinator's durable state: records under keys, each write chained on the last.
 //
 // Compare-and-set per key does not fence a deposed leader, which may write a key that its successor
-// has not touched. So every write names the *stream's* last sequence, and a new leader first writes a
-// barrier record: from then on every write of its predecessor fails. The barrier's sequence is the
-// leader epoch (design.md §4).
+// has not touched. So every write names the *stream's* last sequence, and a new leader first writes
+// a barrier record: from then on every write of its predecessor fails. The barrier's sequence is
+// the leader epoch (design.md §4).
 //
 //   seq  41  worker.w0        written by A
 //        42  barrier          written by B; B now loads everything up to 42
@@ -33,12 +33,14 @@ struct RecordWrite {
   bool remove = false;  // the key disappears; `value` is ignored
 };
 
-// Thread-compatible: Open once, then Append from one strand. `done` runs on any thread, exactly once.
+// Thread-compatible: Open once, then Append from one strand. `done` runs on any thread, exactly
+// once.
 class RecordLog {
  public:
   struct Opened {
     uint64_t barrier_sequence = 0;  // the leader epoch
-    std::vector<Record> records;    // newest value of each live key, in order of sequence, barrier included
+    std::vector<Record>
+        records;  // newest value of each live key, in order of sequence, barrier included
   };
 
   virtual ~RecordLog() = default;

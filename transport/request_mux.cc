@@ -14,15 +14,8 @@
 namespace varpulis::transport {
 namespace {
 
-constexpr char kNoRespondersPayload[] = "varpulis/no-responders";
 constexpr char kStatusHeader[] = "Status";
 constexpr absl::Duration kLongestTimeout = absl::Hours(24 * 365);
-
-absl::Status NoResponders(absl::string_view subject) {
-  absl::Status status = absl::UnavailableError(absl::StrCat("nobody serves ", subject));
-  status.SetPayload(kNoRespondersPayload, absl::Cord());
-  return status;
-}
 
 ChunkAssembler::Options LoggingDrops() {
   ChunkAssembler::Options options;
@@ -33,10 +26,6 @@ ChunkAssembler::Options LoggingDrops() {
 }
 
 }  // namespace
-
-bool IsNoResponders(const absl::Status& status) {
-  return status.GetPayload(kNoRespondersPayload).has_value();
-}
 
 RequestMux::RequestMux(std::string inbox)
     : inbox_(std::move(inbox)),
@@ -71,7 +60,7 @@ void RequestMux::OnReply(InboundMessage reply) {
   if (token == 0) return;
   if (reply.payload().empty() && reply.Header(kStatusHeader) == "503") {
     Pending request = Take(token);
-    if (request.done) request.done(NoResponders(request.subject));
+    if (request.done) request.done(NoRespondersError(request.subject));
     return;
   }
   std::optional<InboundMessage> whole = assembler_.Add(std::move(reply));

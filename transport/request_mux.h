@@ -19,9 +19,6 @@
 
 namespace varpulis::transport {
 
-// Whether a request failed because nobody serves its subject (as opposed to a lost connection).
-bool IsNoResponders(const absl::Status& status);
-
 // Requests in flight over one wildcard subscription: "{inbox}.{token}" → callback and deadline.
 // Knows no broker library: the owner sends what it Begins and feeds what arrives to OnReply.
 //

@@ -3,6 +3,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
 #include "transport/nats_connection.h"
 
 namespace varpulis::transport {
@@ -42,7 +45,9 @@ class VolatileRecordLog : public RecordLog {
   }
 
   bool open_ = false;
-  uint64_t last_ = 0;
+  // Sequences are leader epochs, and a worker refuses one below the highest it has seen: they must
+  // not begin again when the coordinator does.
+  uint64_t last_ = static_cast<uint64_t>(absl::ToUnixMicros(absl::Now()));
   std::map<std::string, Record> records_;
 };
 
