@@ -33,6 +33,7 @@ using varpulis::v1::RegisterWorkerResponse;
 using varpulis::v1::WorkerRequest;
 
 constexpr absl::Duration kRegisterTimeout = absl::Seconds(5);
+constexpr absl::Duration kFlushTimeout = absl::Seconds(1);
 constexpr absl::Duration kDeregisterTimeout = absl::Seconds(2);
 
 WorkerOptions Completed(WorkerOptions options) {
@@ -83,6 +84,11 @@ class Worker::Shell {
                                                        .incarnation = incarnation_,
                                                        .version = options_.version},
                                                       *deps_.cluster, host_));
+    // Who sends a command over another connection once we have returned is heard. Without a broker
+    // there is nothing to wait for: the transport subscribes when it connects.
+    if (const absl::Status flushed = deps_.cluster->Flush(kFlushTimeout); !flushed.ok()) {
+      LOG(WARNING) << "worker " << options_.worker_id << " starts without a broker: " << flushed;
+    }
     connection_ = deps_.cluster->AddConnectionListener([this](transport::ConnectionState state) {
       const bool connected = state == transport::ConnectionState::kConnected;
       strand_->Post([this, connected] {
