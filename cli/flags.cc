@@ -226,11 +226,10 @@ absl::StatusOr<ParsedLine> ParseFlags(const Command& command, absl::Span<const s
     const FlagSpec* spec = FindFlag(command, name, is_short);
     if (spec == nullptr) {
       std::vector<std::string> known;
-      for (const char* flag : command.flags) known.push_back(Dashed(flag));
-      std::string hint = is_short ? "" : DidYouMean(name, known);
-      if (!hint.empty()) hint = absl::StrReplaceAll(hint, {{"`", "`--"}, {"`--?", "`?"}});
+      for (const char* flag : command.flags) known.push_back("--" + Dashed(flag));
+      const std::string given = (is_short ? "-" : "--") + name;
       return absl::InvalidArgumentError(
-          absl::StrCat("unknown flag ", is_short ? "-" : "--", name, hint));
+          absl::StrCat("unknown flag ", given, is_short ? "" : DidYouMean(given, known)));
     }
     if (!value.has_value()) {
       if (spec->placeholder == nullptr) {

@@ -74,10 +74,10 @@ absl::Status Run() {
   const std::unique_ptr<transport::Bus> local = transport::NewLocalBus();
   // The port is bound first: it is part of the address that the worker registers, and an occupied
   // one is to be reported at once.
-  const transport::Subjects local_subjects(FLAGS_subject_prefix);
-  ASSIGN_OR_RETURN(const std::unique_ptr<rest::HttpServer> http,
-                   rest::HttpServer::Start(HttpOptionsFromFlags(),
-                                           rest::WorkerRoutes(*local, local_subjects, keys)));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<rest::HttpServer> http,
+      rest::HttpServer::Start(HttpOptionsFromFlags(),
+                              rest::WorkerRoutes(*local, transport::Subjects(), keys)));
   std::unique_ptr<transport::NatsConnection> connection;
   worker::WorkerOptions options;
   options.worker_id = id;

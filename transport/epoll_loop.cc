@@ -14,7 +14,7 @@
 
 namespace varpulis::transport {
 
-absl::StatusOr<std::unique_ptr<EpollLoop>> EpollLoop::Start(const std::string& thread_name) {
+absl::StatusOr<std::shared_ptr<EpollLoop>> EpollLoop::Start(const std::string& thread_name) {
   const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   const int wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   epoll_event event{};
@@ -26,7 +26,7 @@ absl::StatusOr<std::unique_ptr<EpollLoop>> EpollLoop::Start(const std::string& t
     if (wake_fd >= 0) close(wake_fd);
     return absl::ResourceExhaustedError(absl::StrCat("no epoll loop: ", strerror(error)));
   }
-  auto loop = absl::WrapUnique(new EpollLoop(epoll_fd, wake_fd));
+  std::shared_ptr<EpollLoop> loop(new EpollLoop(epoll_fd, wake_fd));
   loop->thread_ = std::thread([raw = loop.get(), thread_name] { raw->Run(thread_name); });
   return loop;
 }
@@ -43,6 +43,31 @@ void EpollLoop::Stop() {
   stop_ = true;
   Wake();
   if (thread_.joinable()) thread_.join();
+  {
+    MutexLock lock(mutex_);
+    ended_ = true;
+  }
+  RunTasks();
+}
+
+void EpollLoop::RunBetweenEvents(std::function<void()> task) {
+  bool ended = false;
+  {
+    MutexLock lock(mutex_);
+    ended = ended_;
+    if (!ended) tasks_.push_back(std::move(task));
+  }
+  if (ended) return task();
+  Wake();
+}
+
+void EpollLoop::RunTasks() {
+  std::vector<std::function<void()>> tasks;
+  {
+    MutexLock lock(mutex_);
+    tasks.swap(tasks_);
+  }
+  for (const std::function<void()>& task : tasks) task();
 }
 
 absl::Status EpollLoop::Install(natsOptions* options) {
@@ -167,6 +192,7 @@ void EpollLoop::Run(const std::string& name) {
       if (events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) HandleRead(events[i].data.u64);
     }
     HandleWrite();
+    RunTasks();
     MutexLock lock(mutex_);
     blocked = blocked_;
   }

@@ -2,9 +2,11 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -31,7 +33,7 @@ namespace varpulis::transport {
 // thread under the connection's lock, so they neither wait nor call nats.c. Thread-safe.
 class EpollLoop {
  public:
-  static absl::StatusOr<std::unique_ptr<EpollLoop>> Start(const std::string& thread_name);
+  static absl::StatusOr<std::shared_ptr<EpollLoop>> Start(const std::string& thread_name);
   ~EpollLoop();
   EpollLoop(const EpollLoop&) = delete;
   EpollLoop& operator=(const EpollLoop&) = delete;
@@ -47,6 +49,10 @@ class EpollLoop {
   // Returns once nats.c has let go of this loop, which it does after saying that the connection is
   // closed.
   void WaitUntilDetached(absl::Duration timeout);
+
+  // Runs `task` when no read or write of the connection is in progress: on the loop's thread, or
+  // here once that has ended. For freeing what nats.c may still be looking at. Does not wait.
+  void RunBetweenEvents(std::function<void()> task);
 
   // Joins the thread: no call into the connection is running afterwards. Idempotent.
   void Stop();
@@ -65,6 +71,7 @@ class EpollLoop {
   void HandleWrite();
   void ArmWritable(bool on) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Wake();
+  void RunTasks();
 
   const int epoll_fd_;
   const int wake_fd_;
@@ -81,6 +88,9 @@ class EpollLoop {
   uint64_t generation_ ABSL_GUARDED_BY(mutex_) = 0;  // of the socket; 0 is the eventfd
   bool reading_ ABSL_GUARDED_BY(mutex_) = false;
   bool blocked_ ABSL_GUARDED_BY(mutex_) = false;  // the socket took only a part: wait for EPOLLOUT
+
+  std::vector<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;  // the thread has been joined
 
   std::thread thread_;
 };

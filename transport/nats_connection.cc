@@ -38,7 +38,7 @@ std::string NewInbox(const NatsOptions& options) {
 
 class NatsConnectionImpl : public NatsConnection {
  public:
-  NatsConnectionImpl(NatsOptions options, std::unique_ptr<EpollLoop> loop)
+  NatsConnectionImpl(NatsOptions options, std::shared_ptr<EpollLoop> loop)
       : options_(std::move(options)),
         loop_(std::move(loop)),
         mux_(std::make_shared<RequestMux>(NewInbox(options_))),
@@ -78,7 +78,7 @@ class NatsConnectionImpl : public NatsConnection {
   JetStreamContext JetStream();
 
   const NatsOptions options_;
-  const std::unique_ptr<EpollLoop> loop_;
+  const std::shared_ptr<EpollLoop> loop_;
   const std::shared_ptr<RequestMux> mux_;
   const std::shared_ptr<ConnectionEvents> events_;
   // Held by every subscription; more than one user means that there is something to drain.
@@ -110,7 +110,7 @@ absl::Status NatsConnectionImpl::Connect() {
   inbox.subject = mux_->inbox_wildcard();
   ASSIGN_OR_RETURN(reply_inbox_,
                    NatsSubscription::Create(
-                       connection_, inbox,
+                       connection_, loop_, inbox,
                        [mux = mux_](InboundMessage reply) { mux->OnReply(std::move(reply)); },
                        nullptr, DeliveryThread::kReplies));
   return absl::OkStatus();
@@ -172,7 +172,8 @@ absl::Status NatsConnectionImpl::WaitForRoom(size_t bytes) {
 
 absl::StatusOr<std::unique_ptr<Subscription>> NatsConnectionImpl::Subscribe(
     SubscribeOptions options, Handler handler) {
-  return NatsSubscription::Create(connection_, options, std::move(handler), subscription_count_);
+  return NatsSubscription::Create(connection_, loop_, options, std::move(handler),
+                                  subscription_count_);
 }
 
 void NatsConnectionImpl::Request(OutgoingMessage message, absl::Duration timeout,
@@ -266,7 +267,7 @@ JetStreamContext NatsConnectionImpl::JetStream() {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<NatsConnection>> NatsConnection::Connect(NatsOptions options) {
-  ASSIGN_OR_RETURN(std::unique_ptr<EpollLoop> loop, EpollLoop::Start("nats-loop"));
+  ASSIGN_OR_RETURN(std::shared_ptr<EpollLoop> loop, EpollLoop::Start("nats-loop"));
   auto connection = std::make_unique<NatsConnectionImpl>(std::move(options), std::move(loop));
   RETURN_IF_ERROR(connection->Connect());
   return connection;

@@ -16,13 +16,20 @@ constexpr int kMostPendingBytes = 512 << 20;
 
 using GatePtr = std::shared_ptr<HandlerGate<InboundMessage>>;
 
+// nats.c 3.4.1 looks a subscription up while it reads a message, and goes on without a reference of
+// its own; so our reference is given back only when the loop is not reading.
+void Release(EpollLoop& loop, natsSubscription* subscription) {
+  natsSubscription_Unsubscribe(subscription);
+  loop.RunBetweenEvents([subscription] { natsSubscription_Destroy(subscription); });
+}
+
 // Whose turn it is. nats.c does not let a subscription choose its thread, so turns that would fall
 // on the wrong one are taken by a subscription that goes again at once. Were the turns to get out
 // of step, replies would merely share a thread.
 Mutex turn_mutex;
 uint64_t turn ABSL_GUARDED_BY(turn_mutex) = 0;
 
-natsStatus SkipTurnsUntil(DeliveryThread thread, natsConnection* connection)
+natsStatus SkipTurnsUntil(DeliveryThread thread, natsConnection* connection, EpollLoop& loop)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(turn_mutex) {
   while ((turn % kDeliveryThreads == 0) != (thread == DeliveryThread::kReplies)) {
     natsSubscription* skipped = nullptr;
@@ -33,17 +40,17 @@ natsStatus SkipTurnsUntil(DeliveryThread thread, natsConnection* connection)
         },
         nullptr);
     if (status != NATS_OK) return status;
-    natsSubscription_Destroy(skipped);
+    Release(loop, skipped);
     ++turn;
   }
   return NATS_OK;
 }
 
-natsStatus SubscribeOn(DeliveryThread thread, natsConnection* connection,
+natsStatus SubscribeOn(DeliveryThread thread, natsConnection* connection, EpollLoop& loop,
                        const SubscribeOptions& options, natsMsgHandler on_message, void* closure,
                        natsSubscription** subscription) {
   MutexLock lock(turn_mutex);
-  natsStatus status = SkipTurnsUntil(thread, connection);
+  natsStatus status = SkipTurnsUntil(thread, connection, loop);
   if (status != NATS_OK) return status;
   const char* const subject = options.subject.c_str();
   const char* const group = options.queue_group.c_str();
@@ -58,8 +65,8 @@ natsStatus SubscribeOn(DeliveryThread thread, natsConnection* connection,
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<NatsSubscription>> NatsSubscription::Create(
-    natsConnection* connection, const SubscribeOptions& options, Bus::Handler handler,
-    std::shared_ptr<int> user, DeliveryThread thread) {
+    natsConnection* connection, std::shared_ptr<EpollLoop> loop, const SubscribeOptions& options,
+    Bus::Handler handler, std::shared_ptr<int> user, DeliveryThread thread) {
   RETURN_IF_ERROR(CheckSubscribeSubject(options.subject));
   auto gate = std::make_shared<Gate>(std::move(handler));
   // Owned by nats.c until it says that no message will come any more.
@@ -69,7 +76,7 @@ absl::StatusOr<std::unique_ptr<NatsSubscription>> NatsSubscription::Create(
   };
   natsSubscription* subscription = nullptr;
   const natsStatus status =
-      SubscribeOn(thread, connection, options, on_message, closure.get(), &subscription);
+      SubscribeOn(thread, connection, *loop, options, on_message, closure.get(), &subscription);
   RETURN_IF_ERROR(FromNats(status, absl::StrCat("subscribing to ", options.subject)));
 
   GatePtr* const owned_by_nats = closure.release();
@@ -79,19 +86,19 @@ absl::StatusOr<std::unique_ptr<NatsSubscription>> NatsSubscription::Create(
     // The connection was closed this instant. A delivery may still be under way, so the few bytes
     // of the closure stay; the handler itself goes.
     gate->Close();
-    natsSubscription_Destroy(subscription);
+    Release(*loop, subscription);
     return FromNats(on_complete, absl::StrCat("subscribing to ", options.subject));
   }
   const auto most =
       static_cast<int>(std::clamp<uint64_t>(options.max_pending_messages, 1, kMostPendingMessages));
   natsSubscription_SetPendingLimits(subscription, most, kMostPendingBytes);
-  return absl::WrapUnique(new NatsSubscription(subscription, std::move(gate), std::move(user)));
+  return absl::WrapUnique(
+      new NatsSubscription(subscription, std::move(loop), std::move(gate), std::move(user)));
 }
 
 NatsSubscription::~NatsSubscription() {
-  natsSubscription_Unsubscribe(subscription_);
+  Release(*loop_, subscription_);
   gate_->Close();
-  natsSubscription_Destroy(subscription_);
 }
 
 uint64_t NatsSubscription::dropped() const {

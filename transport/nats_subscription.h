@@ -11,6 +11,7 @@
 
 #include "base/mutex.h"
 #include "transport/bus.h"
+#include "transport/epoll_loop.h"
 
 namespace varpulis::transport {
 
@@ -56,8 +57,9 @@ inline constexpr int kDeliveryThreads = 1 + 4;
 class NatsSubscription : public Subscription {
  public:
   static absl::StatusOr<std::unique_ptr<NatsSubscription>> Create(
-      natsConnection* connection, const SubscribeOptions& options, Bus::Handler handler,
-      std::shared_ptr<int> user, DeliveryThread thread = DeliveryThread::kShared);
+      natsConnection* connection, std::shared_ptr<EpollLoop> loop, const SubscribeOptions& options,
+      Bus::Handler handler, std::shared_ptr<int> user,
+      DeliveryThread thread = DeliveryThread::kShared);
   ~NatsSubscription() override;
 
   uint64_t dropped() const override;
@@ -65,11 +67,15 @@ class NatsSubscription : public Subscription {
  private:
   using Gate = HandlerGate<InboundMessage>;
 
-  NatsSubscription(natsSubscription* subscription, std::shared_ptr<Gate> gate,
-                   std::shared_ptr<int> user)
-      : subscription_(subscription), gate_(std::move(gate)), user_(std::move(user)) {}
+  NatsSubscription(natsSubscription* subscription, std::shared_ptr<EpollLoop> loop,
+                   std::shared_ptr<Gate> gate, std::shared_ptr<int> user)
+      : subscription_(subscription),
+        loop_(std::move(loop)),
+        gate_(std::move(gate)),
+        user_(std::move(user)) {}
 
   natsSubscription* const subscription_;
+  const std::shared_ptr<EpollLoop> loop_;
   const std::shared_ptr<Gate> gate_;
   const std::shared_ptr<int> user_;
 };

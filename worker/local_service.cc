@@ -98,7 +98,7 @@ absl::StatusOr<std::unique_ptr<LocalService>> LocalService::Start(Options option
                                                    .version = service->options_.version,
                                                    .description = "A worker's own API",
                                                    .metadata = {}}));
-  RETURN_IF_ERROR(service->Serve(host.options().subjects));
+  RETURN_IF_ERROR(service->Serve(transport::Subjects()));
   return service;
 }
 

@@ -214,20 +214,21 @@ void PipelineHost::DeployLocal(std::string name, std::string source,
   if (const absl::Status valid = transport::ValidatePipelineName(name); !valid.ok()) {
     return done(valid);
   }
-  const bool posted = strand_.Post([this, name = std::move(name), source = std::move(source),
-                                    done] {
-    if (const absl::Status capacity = CheckCapacity(); !capacity.ok()) return done(capacity);
-    absl::StatusOr<EnginePtr> engine = CompileSource(source);
-    if (!engine.ok()) return done(engine.status());
-    Placement placement{
-        .id = PipelineId(NewUuid()), .group = {}, .name = name, .partition_key = {}};
-    OutputRouter::Options outputs{
-        .routes = {}, .fallback_subject = options_.subjects.Output("local", placement.id.str())};
-    HostedPtr hosted = MakeHosted(std::move(placement), source, std::move(*engine),
-                                  std::move(outputs), deps_.local, /*paused=*/false);
-    Adopt(hosted);
-    done(Deployed(*hosted));
-  });
+  const bool posted =
+      strand_.Post([this, name = std::move(name), source = std::move(source), done] {
+        if (const absl::Status capacity = CheckCapacity(); !capacity.ok()) return done(capacity);
+        absl::StatusOr<EnginePtr> engine = CompileSource(source);
+        if (!engine.ok()) return done(engine.status());
+        Placement placement{
+            .id = PipelineId(NewUuid()), .group = {}, .name = name, .partition_key = {}};
+        OutputRouter::Options outputs{
+            .routes = {},
+            .fallback_subject = transport::Subjects().Output("local", placement.id.str())};
+        HostedPtr hosted = MakeHosted(std::move(placement), source, std::move(*engine),
+                                      std::move(outputs), deps_.local, /*paused=*/false);
+        Adopt(hosted);
+        done(Deployed(*hosted));
+      });
   if (!posted) done(MakeError("worker_draining", "this worker is stopping"));
 }
 
