@@ -87,7 +87,7 @@ class PendingCall : public std::enable_shared_from_this<PendingCall> {
       parts_.exchange->After(wait, [self = shared_from_this()] { self->Send(); });
       return;
     }
-    if (!reply.ok() && NobodyServes(reply.status())) {
+    if (!reply.ok() && transport::IsNoResponders(reply.status())) {
       return parts_.exchange->Answer(
           Format(transport::MakeError("not_ready", parts_.nobody_serves)));
     }
