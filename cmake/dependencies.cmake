@@ -14,14 +14,10 @@ find_library(NATS_LIBRARY nats REQUIRED)
 add_library(cnats::nats UNKNOWN IMPORTED)
 set_target_properties(cnats::nats PROPERTIES
   IMPORTED_LOCATION ${NATS_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${NATS_INCLUDE_DIR})
-find_package(prometheus-cpp REQUIRED)
 find_package(simdjson REQUIRED)
 
 if(VARPULIS_BUILD_TESTS)
   find_package(GTest REQUIRED)
-endif()
-if(VARPULIS_BUILD_BENCH)
-  find_package(benchmark REQUIRED)
 endif()
 
 # ccache when present. base_dir makes a second checkout hit the same entries.
