@@ -23,9 +23,7 @@ class BadInputTest : public ::testing::Test {
     cluster_ = new Cluster({.workers = 1});
     ASSERT_TRUE(cluster_->Start());
     group_ = cluster_->Deploy(
-        R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: v)"
-    }]
-    })json");
+        R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: v)"}]})json");
     ASSERT_FALSE(group_.empty());
   }
   static void TearDownTestSuite() {
@@ -130,9 +128,7 @@ TEST_F(BadInputTest, DeepNestingIsRefusedNotFollowed) {
           ->Post("/pipeline-groups",
                  absl::StrCat(
                      R"({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .where()",
-                     brackets, R"json( > 0)"
-    }]
-    })json"))
+                     brackets, R"json( > 0)"}]})json"))
           .status,
       400);
   const std::string nots = Repeat("-", kDeep);
@@ -142,9 +138,7 @@ TEST_F(BadInputTest, DeepNestingIsRefusedNotFollowed) {
               "/pipeline-groups",
               absl::StrCat(
                   R"({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: )",
-                  nots, R"json(1)"
-  }]
-  })json"))
+                  nots, R"json(1)"}]})json"))
           .status,
       400);
 }

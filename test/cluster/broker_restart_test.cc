@@ -21,8 +21,7 @@ class BrokerRestartTest : public ::testing::Test {
     group_ = cluster_.Deploy(R"json({
       "name": "chain",
       "pipelines": [
-        {"name": "a", "source": "stream A = X .emit(v: v)", "worker_affinity": "worker-0"
-    },
+        {"name": "a", "source": "stream A = X .emit(v: v)", "worker_affinity": "worker-0"},
         {"name": "b", "source": "stream B = A .emit(v: v)", "worker_affinity": "worker-1"}
       ],
       "routes": [

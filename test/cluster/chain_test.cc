@@ -19,9 +19,7 @@ using ::testing::HasSubstr;
 constexpr char kChain[] = R"json({
   "name": "chain",
   "pipelines": [
-    {"name": "clean", "source": "stream Clean = Raw .where(n >= 0) .emit(n: n)",
-               "worker_affinity" : "worker-0"
-},
+    {"name": "clean", "source": "stream Clean = Raw .where(n >= 0) .emit(n: n)", "worker_affinity": "worker-0"},
     {"name": "twice", "source": "stream Twice = Clean .emit(n: n * 2)", "worker_affinity": "worker-1"},
     {"name": "label", "source": "stream Label = Twice .emit(n: n, label: \"done\")", "worker_affinity": "worker-2"}
   ],
@@ -145,8 +143,7 @@ TEST(FanOutTest, EveryMatchingRouteGetsTheEvent) {
   const std::string group = cluster.Deploy(R"json({
     "name": "fan-out",
     "pipelines": [
-      {"name": "source", "source": "stream Temperature = T .emit(v: v)\nstream Pressure = P .emit(v: v)"
-},
+      {"name": "source", "source": "stream Temperature = T .emit(v: v)\nstream Pressure = P .emit(v: v)"},
       {"name": "left", "source": "stream L = Temperature .emit(v: v)"},
       {"name": "right", "source": "stream R = Temperature .emit(v: v)\nstream R2 = Pressure .emit(v: v)"}
     ],

@@ -157,8 +157,7 @@ TEST_F(ErrorsTest, AnAddressNobodyCanReachIsRefused) {
 
 TEST_F(ErrorsTest, ABadLineOfABatchIsNamedAndNothingIsSent) {
   const std::string group = cluster_->Deploy(
-      R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"}]
-})json");
+      R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"}]})json");
   ASSERT_FALSE(group.empty());
   const HttpReply reply = cluster_->Post("/pipeline-groups/" + group + "/inject-batch",
                                          R"({"events_text": "X { a: 1 }\nthis is no event\n"})");
@@ -186,9 +185,7 @@ TEST(ErrorsWithoutWorkersTest, ADeployWithoutWorkersIsUnavailable) {
   ASSERT_TRUE(cluster.Start());
   const HttpReply reply = cluster.Post(
       "/pipeline-groups",
-      R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"
-}]
-})json");
+      R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"}]})json");
   EXPECT_EQ(reply.status, 503);
   EXPECT_EQ(reply.At("/code"), "\"no_workers_available\"");
   EXPECT_EQ(cluster.Send(cluster.coordinator(), {.path = "/health"}).At("/status"),
@@ -199,9 +196,7 @@ TEST(ErrorsWithoutWorkersTest, AWorkerThatIsGoneIsUnavailableAtOnce) {
   Cluster cluster({.workers = 1});
   ASSERT_TRUE(cluster.Start());
   const std::string group = cluster.Deploy(
-      R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"
-}]
-})json");
+      R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"}]})json");
   cluster.Kill(cluster.worker(0));
   HttpReply reply;
   // The broker needs a moment to see that the connection is gone.

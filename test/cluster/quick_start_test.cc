@@ -16,9 +16,7 @@ using ::testing::MatchesRegex;
 constexpr char kSpecification[] = R"json({
   "name": "my-group",
   "pipelines": [
-    {"name": "ingest", "source": "stream A = EventA .emit(result: \"ok\")",
-               "worker_affinity" : "worker-0"
-},
+    {"name": "ingest", "source": "stream A = EventA .emit(result: \"ok\")", "worker_affinity": "worker-0"},
     {"name": "analyze", "source": "stream B = EventB .emit(result: \"ok\")", "worker_affinity": "worker-1"}
   ],
   "routes": [

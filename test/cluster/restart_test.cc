@@ -14,9 +14,7 @@ namespace {
 constexpr char kTwo[] = R"json({
   "name": "two",
   "pipelines": [
-    {"name": "a", "source": "stream A = X .emit(v: v)",
-               "worker_affinity" : "worker-0"
-},
+    {"name": "a", "source": "stream A = X .emit(v: v)", "worker_affinity": "worker-0"},
     {"name": "b", "source": "stream B = Y .emit(v: v)", "worker_affinity": "worker-1"}
   ],
   "routes": [
@@ -110,9 +108,7 @@ TEST(VolatileTest, WithoutJetStreamTheClusterWorksAndSaysSo) {
   EXPECT_FALSE(
       cluster
           .Deploy(
-              R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"
-}]
-})json")
+              R"json({"name": "g", "pipelines": [{"name": "p", "source": "stream A = X .emit(v: 1)"}]})json")
           .empty());
 }
 
