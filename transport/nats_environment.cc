@@ -108,8 +108,8 @@ absl::StatusOr<Found> ReadContext(const std::string& name) {
            {"cert", &found.cert},
            {"key", &found.key},
            {"inbox_prefix", &found.inbox_prefix}}) {
-    const auto member = document.FindMember(key);
-    if (member == document.MemberEnd() || member->value.IsNull()) continue;
+    const auto member = std::as_const(document).FindMember(key);
+    if (member == std::as_const(document).MemberEnd() || member->value.IsNull()) continue;
     if (!member->value.IsString()) {
       return absl::InvalidArgumentError(
           absl::StrCat("nats context \"", name, "\": ", key, " is not a string"));

@@ -110,8 +110,9 @@ void PublishToStream(const JetStreamContext& context, OutgoingMessage message, A
                   [subject, done = std::move(done)](absl::StatusOr<InboundMessage> reply) {
                     auto document = ParseReply(reply, absl::StrCat("storing ", subject));
                     if (!document.ok()) return done(document.status());
-                    const auto sequence = (*document)->FindMember("seq");
-                    if (sequence == (*document)->MemberEnd() || !sequence->value.IsUint64()) {
+                    const rapidjson::Document& ack = **document;
+                    const auto sequence = ack.FindMember("seq");
+                    if (sequence == ack.MemberEnd() || !sequence->value.IsUint64()) {
                       return done(absl::InternalError(absl::StrCat(
                           "storing ", subject, ": an acknowledgement without a sequence")));
                     }

@@ -115,8 +115,9 @@ void NatsKeyValue::GetRaw(const SharedPtr& shared, const std::string& key, bool 
           return done(absl::NotFoundError(absl::StrCat("key ", key, " does not exist")));
         }
         if (!reply.ok()) return done(reply.status());
-        const auto message = (*reply)->FindMember("message");
-        if (message == (*reply)->MemberEnd() || !message->value.IsObject() ||
+        const rapidjson::Document& answer = **reply;
+        const auto message = answer.FindMember("message");
+        if (message == answer.MemberEnd() || !message->value.IsObject() ||
             !message->value.HasMember("seq") || !message->value["seq"].IsUint64()) {
           return done(absl::InternalError("the broker's answer holds no message"));
         }

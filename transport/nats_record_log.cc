@@ -172,8 +172,9 @@ void NatsRecordLog::FindEnd(const OpeningPtr& opening) {
       opening->context, absl::StrCat("STREAM.INFO.", StreamOf(opening->bucket)), "",
       [opening](absl::StatusOr<std::shared_ptr<rapidjson::Document>> info) {
         if (!info.ok()) return opening->done(info.status());
-        const auto state = (*info)->FindMember("state");
-        if (state == (*info)->MemberEnd() || !state->value.IsObject() ||
+        const rapidjson::Document& answer = **info;
+        const auto state = answer.FindMember("state");
+        if (state == answer.MemberEnd() || !state->value.IsObject() ||
             !state->value.HasMember("last_seq") || !state->value["last_seq"].IsUint64()) {
           return opening->done(absl::InternalError("the broker does not tell the stream's end"));
         }

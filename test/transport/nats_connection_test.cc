@@ -169,7 +169,6 @@ TEST_F(NatsConnectionTest, RepliesComeWhileEveryHandlerIsBusy) {
   const auto echo = Echo(*server, "echo");
   ASSERT_TRUE(server->Flush(absl::Seconds(5)).ok());
   std::atomic<int> busy{0};
-  std::atomic<bool> release{false};
   std::vector<Result<absl::StatusOr<InboundMessage>>> results(16);  // outlives the handlers
   std::vector<std::unique_ptr<Subscription>> subscriptions;
   // The echo shares the pool with these, so it is asked before the last thread is taken: what must
