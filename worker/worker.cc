@@ -224,7 +224,9 @@ class Worker::Shell {
     if (absl::IsUnavailable(status) || absl::IsCancelled(status)) {
       return Perform(session_.OnHeartbeatUnheard());
     }
-    LOG(INFO) << "worker " << options_.worker_id << " registers again: " << status;
+    if (session_.registered()) {
+      LOG(INFO) << "worker " << options_.worker_id << " registers again: " << status.message();
+    }
     Perform(session_.OnHeartbeatRefused());
   }
 
@@ -237,7 +239,7 @@ class Worker::Shell {
         *deps_.cluster, subjects_.Api("workers", "delete"), request,
         {.timeout = kDeregisterTimeout, .request_id = ""});
     // Best effort: a coordinator that does not hear it will miss the heartbeats.
-    if (!deleted.ok()) LOG(WARNING) << "deregistration failed: " << deleted.status();
+    if (!deleted.ok()) LOG(WARNING) << "deregistration failed: " << deleted.status().message();
   }
 
   const WorkerOptions options_;
