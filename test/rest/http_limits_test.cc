@@ -170,8 +170,10 @@ TEST_F(HttpLimitsTest, HoldsTwoThousandIdleConnections) {
     // Not all of a process's limits allow it; what there is must work.
     if (!clients.back().connected()) break;
   }
-  for (size_t i = 0; i < clients.size(); i += 97) {
-    EXPECT_EQ(clients[i].Request("POST", kValidate, R"({"source":"x"})").status, 200) << i;
+  // All of them are answered, so the server has accepted all of them.
+  for (size_t i = 0; i < clients.size(); ++i) {
+    if (!clients[i].connected()) continue;
+    ASSERT_EQ(clients[i].Request("POST", kValidate, R"({"source":"x"})").status, 200) << i;
   }
   EXPECT_GE(server_->connections(), clients.size() - 1);
 }
