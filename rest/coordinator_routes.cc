@@ -44,18 +44,6 @@ HttpResponse FormatReady(const RequestHead&, const Route::Reply& reply) {
   return response;
 }
 
-template <typename Request, typename Reply>
-Route Endpoint(const char* method, const char* path, Role role, std::string subject) {
-  Route route;
-  route.method = method;
-  route.path = path;
-  route.role = role;
-  route.request = &Request::default_instance();
-  route.reply = &Reply::default_instance();
-  route.subject = std::move(subject);
-  return route;
-}
-
 Route WithBody(Route route, Retry retry) {
   route.takes_body = true;
   route.retry = retry;

@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -100,5 +101,18 @@ class Routes {
   RoutesOptions options_;
   std::vector<Row> rows_;
 };
+
+// A route with fixed messages and a fixed subject; the caller adds what else it needs.
+template <typename Request, typename Reply>
+Route Endpoint(const char* method, const char* path, Role role, std::string subject) {
+  Route route;
+  route.method = method;
+  route.path = path;
+  route.role = role;
+  route.request = &Request::default_instance();
+  route.reply = &Reply::default_instance();
+  route.subject = std::move(subject);
+  return route;
+}
 
 }  // namespace varpulis::rest

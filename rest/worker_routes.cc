@@ -25,14 +25,8 @@ HttpResponse FormatReady(const RequestHead&, const Route::Reply& reply) {
 }
 
 template <typename Request, typename Reply>
-Route Endpoint(const char* method, const char* path, Role role, std::string subject) {
-  Route route;
-  route.method = method;
-  route.path = path;
-  route.role = role;
-  route.request = &Request::default_instance();
-  route.reply = &Reply::default_instance();
-  route.subject = std::move(subject);
+Route LocalEndpoint(const char* method, const char* path, Role role, std::string subject) {
+  Route route = Endpoint<Request, Reply>(method, path, role, std::move(subject));
   // The local bus has no leader to wait for; what changes something carries a request id all the
   // same.
   if (route.method != "GET") route.retry = Retry::kWithRequestId;
@@ -64,49 +58,50 @@ Route Event(Route route) {
 void AddPipelines(const transport::Subjects& subjects, Routes& routes) {
   const auto api = [&](const char* verb) { return subjects.Api("pipelines", verb); };
 
-  Route deploy = WithBody(Endpoint<v1::DeployWorkerPipelineRequest, v1::DeployPipelineResponse>(
-      "POST", "/api/v1/pipelines", Role::kOperator, api("deploy")));
+  Route deploy =
+      WithBody(LocalEndpoint<v1::DeployWorkerPipelineRequest, v1::DeployPipelineResponse>(
+          "POST", "/api/v1/pipelines", Role::kOperator, api("deploy")));
   deploy.success = 201;
   routes.Add(std::move(deploy));
-  Route list = Endpoint<v1::ListRequest, v1::ListWorkerPipelinesResponse>(
+  Route list = LocalEndpoint<v1::ListRequest, v1::ListWorkerPipelinesResponse>(
       "GET", "/api/v1/pipelines", Role::kViewer, api("list"));
   list.query_fields = {"limit", "offset"};
   routes.Add(std::move(list));
-  routes.Add(ById(Endpoint<v1::WorkerPipelineRequest, v1::WorkerPipelineInfo>(
+  routes.Add(ById(LocalEndpoint<v1::WorkerPipelineRequest, v1::WorkerPipelineInfo>(
       "GET", "/api/v1/pipelines/{id}", Role::kViewer, api("get"))));
-  routes.Add(ById(Endpoint<v1::WorkerPipelineRequest, v1::DeleteWorkerPipelineResponse>(
+  routes.Add(ById(LocalEndpoint<v1::WorkerPipelineRequest, v1::DeleteWorkerPipelineResponse>(
       "DELETE", "/api/v1/pipelines/{id}", Role::kAdmin, api("delete"))));
-  routes.Add(
-      ById(WithBody(Endpoint<v1::ReloadWorkerPipelineRequest, v1::ReloadWorkerPipelineResponse>(
+  routes.Add(ById(
+      WithBody(LocalEndpoint<v1::ReloadWorkerPipelineRequest, v1::ReloadWorkerPipelineResponse>(
           "POST", "/api/v1/pipelines/{id}/reload", Role::kOperator, api("reload")))));
-  routes.Add(ById(Endpoint<v1::WorkerPipelineRequest, v1::WorkerPipelineMetrics>(
+  routes.Add(ById(LocalEndpoint<v1::WorkerPipelineRequest, v1::WorkerPipelineMetrics>(
       "GET", "/api/v1/pipelines/{id}/metrics", Role::kViewer, api("metrics"))));
-  routes.Add(ById(Endpoint<v1::WorkerPipelineRequest, v1::WorkerCheckpointResponse>(
+  routes.Add(ById(LocalEndpoint<v1::WorkerPipelineRequest, v1::WorkerCheckpointResponse>(
       "POST", "/api/v1/pipelines/{id}/checkpoint", Role::kOperator, api("checkpoint"))));
-  routes.Add(ById(Large(WithBody(Endpoint<v1::WorkerRestoreRequest, v1::WorkerRestoreResponse>(
+  routes.Add(ById(Large(WithBody(LocalEndpoint<v1::WorkerRestoreRequest, v1::WorkerRestoreResponse>(
       "POST", "/api/v1/pipelines/{id}/restore", Role::kOperator, api("restore"))))));
-  routes.Add(Endpoint<v1::Empty, v1::WorkerUsageResponse>("GET", "/api/v1/usage", Role::kViewer,
-                                                          api("usage")));
+  routes.Add(LocalEndpoint<v1::Empty, v1::WorkerUsageResponse>("GET", "/api/v1/usage",
+                                                               Role::kViewer, api("usage")));
 }
 
 void AddEvents(const transport::Subjects& subjects, Routes& routes) {
   routes.Add(
-      Event(ById(WithBody(Endpoint<v1::InjectWorkerPipelineRequest, v1::WorkerInjectResponse>(
+      Event(ById(WithBody(LocalEndpoint<v1::InjectWorkerPipelineRequest, v1::WorkerInjectResponse>(
           "POST", "/api/v1/pipelines/{id}/events", Role::kOperator,
           subjects.Api("pipelines", "inject"))))));
-  routes.Add(Event(ById(
-      Large(WithBody(Endpoint<v1::InjectBatchWorkerPipelineRequest, v1::WorkerInjectBatchResponse>(
+  routes.Add(Event(ById(Large(
+      WithBody(LocalEndpoint<v1::InjectBatchWorkerPipelineRequest, v1::WorkerInjectBatchResponse>(
           "POST", "/api/v1/pipelines/{id}/events-batch", Role::kOperator,
           subjects.Api("pipelines", "inject_batch")))))));
 }
 
 void AddProbes(const transport::Subjects& subjects, Routes& routes) {
-  Route health = Endpoint<v1::Empty, v1::WorkerHealthResponse>("GET", "/health", Role::kViewer,
-                                                               subjects.Api("worker", "health"));
+  Route health = LocalEndpoint<v1::Empty, v1::WorkerHealthResponse>(
+      "GET", "/health", Role::kViewer, subjects.Api("worker", "health"));
   health.needs_key = false;
   routes.Add(std::move(health));
-  Route ready = Endpoint<v1::Empty, v1::WorkerReadyResponse>("GET", "/ready", Role::kViewer,
-                                                             subjects.Api("worker", "ready"));
+  Route ready = LocalEndpoint<v1::Empty, v1::WorkerReadyResponse>("GET", "/ready", Role::kViewer,
+                                                                  subjects.Api("worker", "ready"));
   ready.needs_key = false;
   ready.format = FormatReady;
   routes.Add(std::move(ready));
@@ -122,7 +117,7 @@ Routes WorkerRoutes(transport::Bus& local, transport::Subjects subjects, ApiKeys
   AddEvents(subjects, routes);
   AddProbes(subjects, routes);
 
-  Route logs = ById(Endpoint<v1::WorkerPipelineRequest, v1::WorkerPipelineInfo>(
+  Route logs = ById(LocalEndpoint<v1::WorkerPipelineRequest, v1::WorkerPipelineInfo>(
       "GET", "/api/v1/pipelines/{id}/logs", Role::kViewer, subjects.Api("pipelines", "get")));
   logs.stream = [&local, subjects](const std::string& id, std::shared_ptr<Exchange> exchange) {
     StreamLogs(local, subjects, id, std::move(exchange));
