@@ -69,19 +69,28 @@ absl::Status AtLine(const SimulateOptions& options, const engine::LineFile& file
 // File order, no waiting, memory independent of the file's length.
 absl::Status RunImmediate(const SimulateOptions& options, engine::LineFile& file,
                           engine::Pipeline& pipeline, JsonLinesOutput& output) {
+  constexpr size_t kBatchRows = 128;
   engine::EventLineReader reader(pipeline.inputs(), nullptr, pipeline.arena());
-  std::string_view line;
-  engine::LineEvent event;
-  while (!output.closed()) {
-    absl::StatusOr<bool> more = file.Next(&line);
+  engine::EventRows events;
+  std::string_view lines;
+  while (true) {
+    absl::StatusOr<bool> more = file.NextLines(&lines);
     if (!more.ok()) return AtLine(options, file, more.status());
-    if (!*more) break;
-    if (absl::Status read = reader.Read(line, &event); !read.ok()) {
-      return AtLine(options, file, read);
+    if (!*more) return absl::OkStatus();
+    while (!lines.empty()) {
+      const size_t before = lines.size();
+      const absl::Status read = reader.ReadRows(&lines, kBatchRows, &events);
+      file.Took(before - lines.size(), events.lines);
+      if (!events.rows.empty()) {
+        pipeline.PushRows(events.type, absl::MakeSpan(events.rows), output);
+        if (output.closed()) return absl::OkStatus();
+      }
+      if (!read.ok()) {
+        file.Took(0, 1);
+        return AtLine(options, file, read);
+      }
     }
-    if (event.present) pipeline.PushRow(event.type, event.row, output);
   }
-  return absl::OkStatus();
 }
 
 // By offset, each event when its time has come. The whole file is read first, to be sorted.
@@ -119,7 +128,7 @@ absl::Status RunTimed(const SimulateOptions& options, engine::LineFile& file,
     if (output.closed()) break;
     RETURN_IF_ERROR(reader.Read(timed.line, &event));
     event.row.timestamp_ns = timed.at_ns;
-    pipeline.PushRow(event.type, event.row, output);
+    pipeline.PushRows(event.type, engine::Batch(&event.row, 1), output);
   }
   return absl::OkStatus();
 }

@@ -71,12 +71,12 @@ absl::Status Pipeline::Push(const varpulis::v1::Event& event, std::vector<Emitte
     return read;
   }
   EmittedEvents sink(outputs);
-  graph_->Push(type, row, sink);
+  graph_->Push(type, Batch(&row, 1), sink);
   return absl::OkStatus();
 }
 
-void Pipeline::PushRow(const InputType* type, Row row, OutputSink& sink) {
-  graph_->Push(type, row, sink);
+void Pipeline::PushRows(const InputType* type, Batch rows, OutputSink& sink) {
+  graph_->Push(type, rows, sink);
 }
 const InputTypes& Pipeline::inputs() const { return graph_->inputs(); }
 Arena& Pipeline::arena() { return graph_->arena(); }

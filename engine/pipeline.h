@@ -50,9 +50,10 @@ class Pipeline {
   // vpl.md §8.1 or lacks its type or `timestamp_ns`; the state is then as before.
   absl::Status Push(const varpulis::v1::Event& event, std::vector<EmittedEvent>* outputs);
 
-  // The same without copies, for readers that know `inputs()`: rows are allocated in `arena()`,
-  // which is emptied when the call returns. `type` is null for an event that no stream reads.
-  void PushRow(const InputType* type, Row row, OutputSink& sink);
+  // The same without copies, for readers that know `inputs()`: successive events of one type, with
+  // their slots in `arena()`, which is emptied when the call returns. `type` is null for events that
+  // no stream reads. The rows may be changed.
+  void PushRows(const InputType* type, Batch rows, OutputSink& sink);
   const InputTypes& inputs() const;
   Arena& arena();
 

@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kChunk = 64 << 10;
 constexpr size_t kBuffer = kMaxLineBytes + kChunk;  // a longest line and what follows it
+constexpr size_t kLastNewline = 1;                  // one that the file lacks
 
 }  // namespace
 
@@ -29,7 +30,9 @@ absl::StatusOr<std::unique_ptr<LineFile>> LineFile::Open(const std::string& path
 }
 
 LineFile::LineFile(std::string path, int fd)
-    : path_(std::move(path)), fd_(fd), buffer_(new char[kBuffer]) {}
+    : path_(std::move(path)),
+      fd_(fd),
+      buffer_(new char[kBuffer + kLastNewline + kReadableBehind]()) {}
 
 LineFile::~LineFile() {
   if (fd_ != STDIN_FILENO) close(fd_);
@@ -56,6 +59,28 @@ absl::Status LineFile::Fill() {
   while (last > 0 && buffer_[last - 1] != '\n') --last;
   if (simdjson::validate_utf8(buffer_.get(), last)) checked_ = last;
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> LineFile::NextLines(std::string_view* lines) {
+  if (checked_ <= begin_ && !at_end_ && end_ - begin_ <= kMaxLineBytes &&
+      std::memchr(buffer_.get() + begin_, '\n', end_ - begin_) == nullptr) {
+    RETURN_IF_ERROR(Fill());
+  }
+  if (checked_ > begin_) {
+    *lines = std::string_view(buffer_.get() + begin_, checked_ - begin_);
+    return true;
+  }
+  // A long line, a last one without newline or a bad one: alone.
+  std::string_view line;
+  ASSIGN_OR_RETURN(const bool more, Next(&line));
+  if (!more) return false;
+  const auto begin = static_cast<size_t>(line.data() - buffer_.get());
+  buffer_[begin + line.size()] = '\n';
+  end_ = std::max(end_, begin + line.size() + 1);
+  begin_ = begin;
+  --line_number_;
+  *lines = std::string_view(line.data(), line.size() + 1);
+  return true;
 }
 
 absl::StatusOr<bool> LineFile::Next(std::string_view* line) {

@@ -23,6 +23,15 @@ class LineFile {
   // The next line without its newline, valid until the next call; false at the end. InvalidArgument
   // for a line that is too long or not UTF-8.
   absl::StatusOr<bool> Next(std::string_view* line);
+  // All lines at hand, whole and each with a newline, and kReadableBehind readable bytes behind
+  // them; valid until the next call. False at the end. The caller says with Took how many it used.
+  // On an error, line_number() is that of the line at fault.
+  absl::StatusOr<bool> NextLines(std::string_view* lines);
+  void Took(size_t bytes, int64_t lines) {
+    begin_ += bytes;
+    line_number_ += lines;
+  }
+  static constexpr size_t kReadableBehind = 64;
   int64_t line_number() const { return line_number_; }  // of the last line, from 1
 
  private:

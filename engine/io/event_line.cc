@@ -15,7 +15,6 @@ namespace varpulis::engine {
 namespace {
 
 constexpr int64_t kMillisecond = 1'000'000;
-constexpr size_t kMaxExpected = 64;  // remembered fields per type
 
 absl::Status Invalid(absl::string_view message) { return absl::InvalidArgumentError(message); }
 
@@ -115,8 +114,8 @@ absl::Status EventLineReader::ReadOffset(std::string_view* line, LineEvent* even
   return absl::OkStatus();
 }
 
-EventLineReader::KnownType& EventLineReader::Known(std::string_view name) {
-  if (last_ != nullptr && last_->name == name) return *last_;
+KnownType& EventLineReader::Known(std::string_view name) {
+  if (last_ != nullptr && last_->name() == name) return *last_;
   const InputType* type = inputs_.Find(name);
   if (type == nullptr) type = fallback_;
   KnownType* known = &unknown_;
@@ -124,12 +123,79 @@ EventLineReader::KnownType& EventLineReader::Known(std::string_view name) {
     std::unique_ptr<KnownType>& slot = known_[type];
     if (slot == nullptr) slot = std::make_unique<KnownType>();
     known = slot.get();
-    known->type = type;
   }
   // The fallback and the unknown stand for many names.
-  known->name.assign(name.data(), name.size());
+  if (known->name() != name) known->Start(name, type);
+  if (last_ != nullptr) last_->successor = known;
   last_ = known;
   return *known;
+}
+
+// The last type or the one expected behind it, if an event of it opens at `at`.
+KnownType* EventLineReader::KnownAt(const char* at) const {
+  if (last_ == nullptr) return nullptr;
+  if (last_->OpensAt(at)) return last_;
+  KnownType* next = last_->successor;
+  return next != nullptr && next->OpensAt(at) ? next : nullptr;
+}
+
+// `@12ms `, `@12s ` and `@12 `, of few digits. Null for everything else. Ends at a newline.
+const char* EventLineReader::SkipSimpleOffset(const char* at, int64_t* ns) const {
+  constexpr ptrdiff_t kMaxDigits = 9;
+  const char* first = ++at;
+  int64_t number = 0;
+  for (; evt_internal::IsDigit(*at) && at - first <= kMaxDigits; ++at) {
+    number = number * 10 + (*at - '0');
+  }
+  if (at == first || at - first > kMaxDigits) return nullptr;
+  int64_t scale = kMillisecond;
+  if (*at == 's') {
+    scale = 1000 * kMillisecond;
+    ++at;
+  } else if (*at == 'm' && at[1] == 's') {
+    at += 2;
+  }
+  if (*at != ' ') return nullptr;
+  *ns = number * scale;
+  return at + 1;
+}
+
+absl::Status EventLineReader::ReadRows(std::string_view* text, size_t max_rows, EventRows* rows) {
+  rows->rows.clear();
+  rows->lines = 0;
+  while (!text->empty() && rows->rows.size() < max_rows) {
+    const char* begin = text->data();
+    Row row;
+    row.timestamp_ns = offset_ns_;
+    const char* at = *begin == '@' ? SkipSimpleOffset(begin, &row.timestamp_ns) : begin;
+    KnownType* known = at != nullptr ? KnownAt(at) : nullptr;
+    if (known != nullptr) {
+      if (!rows->rows.empty() && known->type() != rows->type) return absl::OkStatus();
+      const InputType* type = known->type();
+      if (type != nullptr) row.slots = arena_.Allocate<Value>(type->slot_count);
+      const char* behind = known->ReadEvent(at, row.slots);
+      if (behind != nullptr) {
+        last_ = known;
+        rows->type = type;
+        rows->rows.push_back(row);
+        ++rows->lines;
+        text->remove_prefix(static_cast<size_t>(behind - begin));
+        continue;
+      }
+    }
+    // Anything unusual stands alone.
+    if (!rows->rows.empty()) return absl::OkStatus();
+    const size_t newline = text->find('\n');
+    LineEvent event;
+    RETURN_IF_ERROR(Read(text->substr(0, newline), &event));
+    ++rows->lines;
+    text->remove_prefix(newline + 1);
+    if (!event.present) continue;
+    rows->type = event.type;
+    rows->rows.push_back(event.row);
+    return absl::OkStatus();
+  }
+  return absl::OkStatus();
 }
 
 void EventLineReader::StartRow(const InputType* type, LineEvent* event) {
@@ -139,28 +205,15 @@ void EventLineReader::StartRow(const InputType* type, LineEvent* event) {
   for (size_t i = 0; i < type->slot_count; ++i) event->row.slots[i] = Value();
 }
 
-void EventLineReader::Expected::Set(std::string_view field, int field_slot) {
-  name.assign(field.data(), field.size());
-  slot = field_slot;
-  char text[kWordBytes] = {}, mask[kWordBytes] = {};
-  if (field.size() < kWordBytes) {
-    std::memcpy(text, field.data(), field.size());
-    text[field.size()] = ':';
-    std::memset(mask, 0xFF, field.size() + 1);
-  }
-  std::memcpy(words, text, sizeof(text));
-  std::memcpy(masks, mask, sizeof(mask));
-}
-
 absl::Status EventLineReader::ReadText(std::string_view line, LineEvent* event) {
   const char* begin = line.data();
   const char* end = begin + line.size();
   if (last_ != nullptr) {  // mostly the same type again, as `Type {`
-    const std::string& name = last_->name;
+    const std::string& name = last_->name();
     if (line.size() > name.size() + 2 && begin[name.size()] == ' ' &&
         begin[name.size() + 1] == '{' && SameBytes(begin, name.data(), name.size())) {
       event->type_name = std::string_view(begin, name.size());
-      StartRow(last_->type, event);
+      StartRow(last_->type(), event);
       return ReadFields(begin + name.size() + 2, end, *last_, event);
     }
   }
@@ -172,14 +225,14 @@ absl::Status EventLineReader::ReadText(std::string_view line, LineEvent* event) 
   if (name_end == begin) return Invalid("event has no type");
   event->type_name = std::string_view(begin, static_cast<size_t>(name_end - begin));
   KnownType& known = Known(event->type_name);
-  StartRow(known.type, event);
+  StartRow(known.type(), event);
   return *open == '{' ? ReadFields(open + 1, end, known, event)
                       : ReadPositional(open + 1, end, known, event);
 }
 
 absl::Status EventLineReader::ReadFields(const char* at, const char* end, KnownType& known,
                                          LineEvent* event) {
-  const InputType* type = known.type;
+  const InputType* type = known.type();
   const bool wants_all = type != nullptr && type->all_fields_slot >= 0;
   std::vector<MapEntry> all;
   size_t count = 0;
@@ -187,16 +240,13 @@ absl::Status EventLineReader::ReadFields(const char* at, const char* end, KnownT
   while (at < end && *at != '}') {
     int slot = -1;
     std::string_view name;
-    const Expected* expected = count < known.fields.size() ? &known.fields[count] : nullptr;
-    const auto left = static_cast<size_t>(end - at);
-    if (expected != nullptr &&
-        (left >= Expected::kWordBytes && expected->masks[0] != 0
-             ? expected->StandsAt(at)
-             : left > expected->name.size() && at[expected->name.size()] == ':' &&
-                   SameBytes(at, expected->name.data(), expected->name.size()))) {
-      name = std::string_view(at, expected->name.size());
+    const KnownType::Field* expected = known.field(count);
+    if (expected != nullptr && static_cast<size_t>(end - at) >= expected->text.size() &&
+        at[expected->text.size() - 1] == ':' &&
+        SameBytes(at, expected->text.name().data(), expected->text.name().size())) {
+      name = std::string_view(at, expected->text.name().size());
       slot = expected->slot;
-      at += name.size() + 1;
+      at += expected->text.size();
     } else {
       const auto* colon =
           static_cast<const char*>(std::memchr(at, ':', static_cast<size_t>(end - at)));
@@ -204,10 +254,7 @@ absl::Status EventLineReader::ReadFields(const char* at, const char* end, KnownT
       name = Trim({at, static_cast<size_t>(colon - at)});
       if (name.empty()) return Invalid("field without a name");
       slot = type != nullptr ? type->SlotOf(name) : -1;
-      if (count < kMaxExpected && name.size() <= 256) {
-        if (known.fields.size() <= count) known.fields.resize(count + 1);
-        known.fields[count].Set(name, slot);
-      }
+      known.Learn(count, name, slot);
       at = colon + 1;
     }
     if (++count > kMaxFields) {
@@ -232,7 +279,7 @@ absl::Status EventLineReader::ReadFields(const char* at, const char* end, KnownT
 
 absl::Status EventLineReader::ReadPositional(const char* at, const char* end, KnownType& known,
                                              LineEvent* event) {
-  const InputType* type = known.type;
+  const InputType* type = known.type();
   std::vector<MapEntry> all;
   const bool wants_all = type != nullptr && type->all_fields_slot >= 0;
   size_t count = 0;

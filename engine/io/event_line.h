@@ -1,9 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <memory>
-#include <string>
 #include <string_view>
 #include <vector>
 
@@ -11,6 +9,7 @@
 #include "absl/status/status.h"
 
 #include "engine/io/json_lines.h"
+#include "engine/io/known_type.h"
 #include "engine/runtime/event.h"
 
 namespace varpulis::engine {
@@ -22,6 +21,13 @@ struct LineEvent {
   std::string_view type_name;
   const InputType* type = nullptr;  // null: checked and skipped
   Row row;                          // slots only when `type` is set
+};
+
+// Successive events of one type.
+struct EventRows {
+  const InputType* type = nullptr;  // null: checked and skipped
+  std::vector<Row> rows;
+  int64_t lines = 0;  // that were read, those without an event included
 };
 
 // Reads event files line by line: the .evt forms and JSON lines of vpl.md §8.1, which may mix.
@@ -38,31 +44,15 @@ class EventLineReader {
   // `line` without its newline. InvalidArgument says what is wrong; the caller adds where.
   absl::Status Read(std::string_view line, LineEvent* event);
 
+  // The events of whole lines, each with its newline, from the front of `*text`: at least one line,
+  // then on to the next event of another type, an error or `max_rows`. Takes what it read off
+  // `*text`. On an error, the rows before it are good and `*text` starts with the line at fault.
+  //
+  // REQUIRES: kReadableBehind readable bytes behind `*text`.
+  absl::Status ReadRows(std::string_view* text, size_t max_rows, EventRows* rows);
+  static constexpr size_t kReadableBehind = ExpectedText::kReadable;
+
  private:
-  // A field name with its colon, as words that are compared at once.
-  struct Expected {
-    static constexpr size_t kWordBytes = 16;
-    std::string name;
-    int slot = -1;
-    uint64_t words[2] = {0, 0};
-    uint64_t masks[2] = {0, 0};  // zero when the name is too long for this
-
-    void Set(std::string_view name, int slot);
-    // REQUIRES: kWordBytes readable bytes at `at`.
-    bool StandsAt(const char* at) const {
-      uint64_t here[2];
-      std::memcpy(here, at, sizeof(here));
-      return (((here[0] & masks[0]) ^ words[0]) | ((here[1] & masks[1]) ^ words[1])) == 0 &&
-             masks[0] != 0;
-    }
-  };
-  // What the reader remembers of an event type.
-  struct KnownType {
-    std::string name;
-    const InputType* type = nullptr;
-    std::vector<Expected> fields;  // of the last event, in its order
-  };
-
   absl::Status ReadBatch(std::string_view line);
   absl::Status ReadOffset(std::string_view* line, LineEvent* event);
   absl::Status ReadText(std::string_view line, LineEvent* event);
@@ -70,6 +60,8 @@ class EventLineReader {
   absl::Status ReadPositional(const char* at, const char* end, KnownType& known, LineEvent* event);
   absl::Status ReadJson(std::string_view line, LineEvent* event);
   KnownType& Known(std::string_view name);
+  KnownType* KnownAt(const char* at) const;
+  const char* SkipSimpleOffset(const char* at, int64_t* ns) const;
   void StartRow(const InputType* type, LineEvent* event);
 
   const InputTypes& inputs_;

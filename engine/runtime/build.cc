@@ -59,6 +59,18 @@ class GraphBuilder {
 
   const Layout& LayoutAt(int index) const { return plan_.layouts[static_cast<size_t>(index)]; }
 
+  // See InputType::takes_batches.
+  bool TakesBatches(const PlanInput& input) const {
+    int emits = 0;
+    const std::vector<int>* next = &input.streams;
+    while (next->size() == 1) {
+      const PlanStream& stream = plan_.streams[static_cast<size_t>((*next)[0])];
+      for (const PlanOp& op : stream.ops) emits += op.kind == PlanOpKind::kEmit ? 1 : 0;
+      next = &stream.consumers;
+    }
+    return next->empty() && !input.streams.empty() && emits <= 1;
+  }
+
   void AddInput(const PlanInput& input) {
     const Layout& layout = LayoutAt(input.layout);
     auto type = std::make_unique<InputType>();
@@ -72,6 +84,7 @@ class GraphBuilder {
       }
     }
     type->streams = input.streams;
+    type->takes_batches = TakesBatches(input);
     if (!input.is_stream) graph_->input_event_types_.push_back(input.type);
     graph_->inputs_.Add(type.get());
     graph_->input_types_.push_back(std::move(type));

@@ -40,6 +40,9 @@ struct InputType {
   int all_fields_slot = -1;  // when >= 0: takes a map of every field (for `.distinct()`)
   size_t slot_count = 0;
   std::vector<int> streams;  // that read it, in declaration order
+  // Its events take one path on which at most one operator can be observed, so that carrying many
+  // along the path together gives the same outputs in the same order as one after the other.
+  bool takes_batches = false;
 
   int SlotOf(std::string_view field) const {
     auto found = slot_of.find(field);

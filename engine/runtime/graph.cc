@@ -4,25 +4,50 @@
 
 namespace varpulis::engine {
 
-void Graph::Run(int stream, Row row) {
-  streams_[static_cast<size_t>(stream)].head()->OnBatch(Batch(&row, 1), run_);
+void Graph::Run(int stream, Batch rows) {
+  streams_[static_cast<size_t>(stream)].head()->OnBatch(rows, run_);
 }
 
-void Graph::Push(const InputType* type, Row row, OutputSink& sink) {
-  ++events_in_;
-  pipeline_time_ns_ = std::max(pipeline_time_ns_, row.timestamp_ns);
+// One event, through all streams of its type and then through those behind them.
+void Graph::RunOne(const InputType& type, Row row) {
+  for (int stream : type.streams) {
+    Row copy = row;
+    Run(stream, Batch(&copy, 1));
+  }
+  // Rows added on the way are served too.
+  for (size_t next = 0; next < run_.queue.size(); ++next) {
+    const QueuedRow queued = run_.queue[next];
+    for (int consumer : streams_[static_cast<size_t>(queued.stream)].consumers) {
+      Row copy = queued.row;
+      Run(consumer, Batch(&copy, 1));
+    }
+  }
+  run_.queue.clear();
+}
+
+// Many events, along the one path that InputType::takes_batches speaks of.
+void Graph::RunPath(const InputType& type, Batch rows) {
+  Run(type.streams[0], rows);
+  while (!run_.queue.empty()) {  // all of one stream
+    const Stream& stream = streams_[static_cast<size_t>(run_.queue[0].stream)];
+    path_rows_.clear();
+    for (const QueuedRow& queued : run_.queue) path_rows_.push_back(queued.row);
+    run_.queue.clear();
+    Run(stream.consumers[0], absl::MakeSpan(path_rows_));
+  }
+}
+
+void Graph::Push(const InputType* type, Batch rows, OutputSink& sink) {
+  events_in_ += rows.size();
+  for (const Row& row : rows) pipeline_time_ns_ = std::max(pipeline_time_ns_, row.timestamp_ns);
   if (type != nullptr) {
     run_.sink = &sink;
     run_.outputs = 0;
-    for (int stream : type->streams) Run(stream, row);
-    // Rows added on the way are served too.
-    for (size_t next = 0; next < run_.queue.size(); ++next) {
-      const QueuedRow queued = run_.queue[next];
-      for (int consumer : streams_[static_cast<size_t>(queued.stream)].consumers) {
-        Run(consumer, queued.row);
-      }
+    if (type->takes_batches) {
+      RunPath(*type, rows);
+    } else {
+      for (const Row& row : rows) RunOne(*type, row);
     }
-    run_.queue.clear();
     events_out_ += run_.outputs;
   }
   arena_.Reset();

@@ -33,8 +33,9 @@ class Graph {
     OwnedValue value;
   };
 
-  // `type` is null for an event no stream reads. Empties the arena.
-  void Push(const InputType* type, Row row, OutputSink& sink);
+  // Events of one type, in order; null for a type no stream reads. Empties the arena. The result
+  // does not depend on how a sequence of events is cut into calls.
+  void Push(const InputType* type, Batch rows, OutputSink& sink);
 
   const InputTypes& inputs() const { return inputs_; }
   Arena& arena() { return arena_; }
@@ -55,7 +56,9 @@ class Graph {
   friend class GraphBuilder;
   Graph() = default;
 
-  void Run(int stream, Row row);
+  void Run(int stream, Batch rows);
+  void RunOne(const InputType& type, Row row);
+  void RunPath(const InputType& type, Batch rows);
 
   std::vector<std::unique_ptr<InputType>> input_types_;
   InputTypes inputs_;
@@ -67,6 +70,7 @@ class Graph {
   Arena literals_;
   Arena arena_;
   RunContext run_;
+  std::vector<Row> path_rows_;
   std::string fingerprint_, debug_string_;
   uint64_t events_in_ = 0;
   uint64_t events_out_ = 0;

@@ -30,25 +30,37 @@ inline std::unique_ptr<Pipeline> CompileOrDie(std::string_view source) {
   return pipeline.ok() ? std::move(*pipeline) : nullptr;
 }
 
-// Feeds the lines of `events` the way `simulate --immediate` does.
-inline void Feed(Pipeline& pipeline, std::string_view events, OutputSink& sink) {
+// Feeds the lines of `events` the way `simulate --immediate` does, at most `batch_rows` at once.
+inline void Feed(Pipeline& pipeline, std::string_view events, OutputSink& sink,
+                 size_t batch_rows = 1) {
   EventLineReader reader(pipeline.inputs(), nullptr, pipeline.arena());
-  while (!events.empty()) {
-    const size_t newline = events.find('\n');
-    const std::string_view line = events.substr(0, newline);
-    events.remove_prefix(newline == std::string_view::npos ? events.size() : newline + 1);
-    LineEvent event;
-    const absl::Status read = reader.Read(line, &event);
-    ASSERT_TRUE(read.ok()) << line << ": " << read.message();
-    if (event.present) pipeline.PushRow(event.type, event.row, sink);
+  std::string padded(events);
+  if (!padded.empty() && padded.back() != '\n') padded += '\n';
+  std::string_view lines(padded);
+  padded.append(EventLineReader::kReadableBehind, '\0');
+  lines = std::string_view(padded.data(), lines.size());
+  EventRows rows;
+  while (!lines.empty()) {
+    const absl::Status read = reader.ReadRows(&lines, batch_rows, &rows);
+    ASSERT_TRUE(read.ok()) << lines.substr(0, lines.find('\n')) << ": " << read.message();
+    if (!rows.rows.empty()) pipeline.PushRows(rows.type, absl::MakeSpan(rows.rows), sink);
   }
 }
 
+// The outputs, which must be the same for every size of batch.
 inline std::vector<std::string> RunLines(std::string_view source, std::string_view events) {
-  CollectedLines sink;
-  auto pipeline = CompileOrDie(source);
-  if (pipeline != nullptr) Feed(*pipeline, events, sink);
-  return sink.lines;
+  std::vector<std::string> result;
+  for (size_t batch_rows : {1, 7, 1024}) {
+    CollectedLines sink;
+    auto pipeline = CompileOrDie(source);
+    if (pipeline != nullptr) Feed(*pipeline, events, sink, batch_rows);
+    if (batch_rows == 1) {
+      result = std::move(sink.lines);
+    } else {
+      EXPECT_EQ(result, sink.lines) << "with batches of " << batch_rows << ": " << source;
+    }
+  }
+  return result;
 }
 
 // Stream name and fields only: `Cold{"id":1}`.
