@@ -113,7 +113,7 @@ std::string Tail(const std::string& path) {
   return all.size() <= 1000 ? all : all.substr(all.size() - 1000);
 }
 
-class BrokerProcessImpl : public BrokerProcess {
+class BrokerProcessImpl final : public BrokerProcess {
  public:
   BrokerProcessImpl(BrokerOptions options, std::string binary)
       : options_(std::move(options)), binary_(std::move(binary)) {}

@@ -25,8 +25,8 @@ class Subscription {
 
 struct SubscribeOptions {
   std::string subject;
-  std::string queue_group;                     // empty: every subscriber gets every message
-  uint64_t max_pending_messages = 512 * 1024;  // at most 2,097,151: nats.c overflows above
+  std::string queue_group;                  // empty: every subscriber gets every message
+  uint64_t max_pending_messages = 524'288;  // at most 2,097,151: nats.c overflows above
 };
 
 enum class ConnectionState { kConnected, kDisconnected, kClosed };

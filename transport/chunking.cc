@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kHeaderBlock = 12;  // "NATS/1.0\r\n" and the empty line
 constexpr int64_t kPerHeader = 4;     // ": " and "\r\n"
-constexpr size_t kMaxChunks = 64 * 1024;
+constexpr size_t kMaxChunks = size_t{64} * 1024;
 constexpr size_t kFinishedRemembered = 64;
 
 struct ChunkPosition {

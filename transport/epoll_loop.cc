@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
@@ -51,13 +52,11 @@ void EpollLoop::Stop() {
 }
 
 void EpollLoop::RunBetweenEvents(std::function<void()> task) {
-  bool ended = false;
   {
     MutexLock lock(mutex_);
-    ended = ended_;
-    if (!ended) tasks_.push_back(std::move(task));
+    if (!ended_) tasks_.push_back(std::exchange(task, nullptr));
   }
-  if (ended) return task();
+  if (task != nullptr) return task();  // the loop has ended
   Wake();
 }
 

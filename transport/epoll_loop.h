@@ -15,8 +15,8 @@
 
 #include "base/mutex.h"
 
-struct __natsConnection;
-struct __natsOptions;
+struct __natsConnection;  // NOLINT(bugprone-reserved-identifier): nats.c names it so
+struct __natsOptions;     // NOLINT(bugprone-reserved-identifier): nats.c names it so
 
 namespace varpulis::transport {
 

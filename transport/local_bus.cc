@@ -238,7 +238,7 @@ class Core {
       return a->queue_group() < b->queue_group();
     });
     for (size_t first = 0; first < grouped.size();) {
-      size_t last = first;
+      size_t last = first + 1;
       while (last < grouped.size() && grouped[last]->queue_group() == grouped[first]->queue_group())
         ++last;
       targets.push_back(grouped[first + deliveries_ % (last - first)]);
@@ -341,7 +341,7 @@ class LocalBus : public Bus {
     return absl::DeadlineExceededError("messages are still waiting for their handlers");
   }
 
-  std::unique_ptr<Subscription> AddConnectionListener(ConnectionListener listener) override {
+  std::unique_ptr<Subscription> AddConnectionListener(ConnectionListener) override {
     return std::make_unique<NoSubscription>();
   }
 

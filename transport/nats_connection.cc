@@ -36,7 +36,7 @@ std::string NewInbox(const NatsOptions& options) {
                       NewUuid());
 }
 
-class NatsConnectionImpl : public NatsConnection {
+class NatsConnectionImpl final : public NatsConnection {
  public:
   NatsConnectionImpl(NatsOptions options, std::shared_ptr<EpollLoop> loop)
       : options_(std::move(options)),

@@ -71,7 +71,7 @@ absl::Status ErrorOf(const rapidjson::Document& reply, absl::string_view action)
 
 absl::StatusOr<std::shared_ptr<rapidjson::Document>> ParseReply(
     const absl::StatusOr<InboundMessage>& reply, absl::string_view action) {
-  RETURN_IF_ERROR(reply.status());
+  if (!reply.ok()) return reply.status();
   auto document = std::make_shared<rapidjson::Document>();
   document->Parse(reply->payload().data(), reply->payload().size());
   if (document->HasParseError() || !document->IsObject()) {
@@ -149,7 +149,8 @@ void EnsureBucket(const JetStreamContext& context, const KeyValueOptions& option
 
 absl::Status EnsureBucketAndWait(const JetStreamContext& context, const KeyValueOptions& options) {
   auto result = std::make_shared<std::promise<absl::Status>>();
-  EnsureBucket(context, options, [result](absl::Status status) { result->set_value(status); });
+  EnsureBucket(context, options,
+               [result](absl::Status status) { result->set_value(std::move(status)); });
   return WithContext(result->get_future().get(), absl::StrCat("opening bucket ", options.bucket));
 }
 

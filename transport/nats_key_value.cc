@@ -37,7 +37,7 @@ class NatsKeyValue : public KeyValue {
 
   void Get(const std::string& key, EntryCallback done) override {
     if (absl::Status valid = CheckKey(key); !valid.ok()) return done(valid);
-    GetRaw(shared_, key, true, [done = std::move(done), key](absl::StatusOr<KeyValueEntry> entry) {
+    GetRaw(shared_, key, [done = std::move(done), key](absl::StatusOr<KeyValueEntry> entry) {
       if (entry.ok() && entry->deleted) {
         return done(absl::NotFoundError(absl::StrCat("key ", key, " does not exist")));
       }
@@ -79,8 +79,7 @@ class NatsKeyValue : public KeyValue {
   static void Write(const SharedPtr& shared, const std::string& key, std::string value,
                     Headers headers, bool may_create, RevisionCallback done);
   // A removed key is an entry with `deleted`. From the stream's leader, so own writes are seen.
-  static void GetRaw(const SharedPtr& shared, const std::string& key, bool may_create,
-                     EntryCallback done);
+  static void GetRaw(const SharedPtr& shared, const std::string& key, EntryCallback done);
 
   const SharedPtr shared_;
 };
@@ -97,7 +96,7 @@ void NatsKeyValue::Write(const SharedPtr& shared, const std::string& key, std::s
                     if (!may_create || !IsNoResponders(revision.status()))
                       return done(std::move(revision));
                     EnsureBucket(shared->context, shared->options,
-                                 [=, done = std::move(done)](absl::Status created) mutable {
+                                 [=, done = std::move(done)](const absl::Status& created) mutable {
                                    if (!created.ok()) return done(created);
                                    Write(shared, key, std::move(value), std::move(headers), false,
                                          std::move(done));
@@ -105,8 +104,7 @@ void NatsKeyValue::Write(const SharedPtr& shared, const std::string& key, std::s
                   });
 }
 
-void NatsKeyValue::GetRaw(const SharedPtr& shared, const std::string& key, bool may_create,
-                          EntryCallback done) {
+void NatsKeyValue::GetRaw(const SharedPtr& shared, const std::string& key, EntryCallback done) {
   CallJetStream(
       shared->context, absl::StrCat("STREAM.MSG.GET.", StreamOf(shared->options)),
       absl::StrCat(R"({"last_by_subj":")", SubjectOfKey(shared->options, key), R"("})"),
@@ -138,7 +136,7 @@ void NatsKeyValue::Create(const std::string& key, std::string value, RevisionCal
          done = std::move(done)](absl::StatusOr<uint64_t> revision) mutable {
           if (!absl::IsAborted(revision.status())) return done(std::move(revision));
           // The key has a last message; it may be the marker of a removal.
-          GetRaw(shared, key, false,
+          GetRaw(shared, key,
                  [=, done = std::move(done)](absl::StatusOr<KeyValueEntry> entry) mutable {
                    const absl::Status taken =
                        absl::AlreadyExistsError(absl::StrCat("key ", key, " exists already"));

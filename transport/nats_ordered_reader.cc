@@ -191,7 +191,7 @@ void NatsOrderedReader::Core::Failed(const absl::Status& status) {
   if (!absl::IsNotFound(status)) return again();
   // A bucket in memory does not survive its broker.
   EnsureBucket(context_, bucket_,
-               [weak = weak_from_this(), attempt = attempt_, again](absl::Status) {
+               [weak = weak_from_this(), attempt = attempt_, again](const absl::Status&) {
                  const std::shared_ptr<Core> core = weak.lock();
                  if (core != nullptr) core->PostFor(attempt, again);
                });

@@ -161,7 +161,7 @@ void NatsRecordLog::Open(RecordWrite barrier, OpenCallback done) {
   opening->state = state_;
   opening->barrier = std::move(barrier);
   opening->done = std::move(done);
-  EnsureBucket(context_, bucket_, [opening](absl::Status status) {
+  EnsureBucket(context_, bucket_, [opening](const absl::Status& status) {
     if (!status.ok()) return opening->done(status);
     FindEnd(opening);
   });
@@ -239,7 +239,7 @@ void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
     for (auto& [sequence, record] : by_sequence) opened.records.push_back(std::move(record));
     finish(std::move(opened));
   };
-  callbacks.on_trouble = [loading, finish](absl::Status status) {
+  callbacks.on_trouble = [loading, finish](const absl::Status& status) {
     if (absl::Now() > loading->deadline || absl::IsCancelled(status)) finish(status);
   };
   auto reader = std::make_shared<NatsOrderedReader>(opening->context, opening->bucket, ">",

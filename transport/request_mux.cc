@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/cord.h"
@@ -19,7 +20,7 @@ constexpr absl::Duration kLongestTimeout = absl::Hours(24 * 365);
 
 ChunkAssembler::Options LoggingDrops() {
   ChunkAssembler::Options options;
-  options.on_dropped = [](absl::string_view id, absl::string_view reason) {
+  options.on_dropped = [](absl::string_view /*id*/, absl::string_view reason) {
     LOG_EVERY_N(WARNING, 100) << "dropped a chunked reply: " << std::string(reason);
   };
   return options;
@@ -44,7 +45,7 @@ std::string RequestMux::Begin(const std::string& subject, absl::Duration timeout
     if (!closed_) {
       token = next_token_++;
       deadlines_.emplace(deadline, token);
-      pending_.emplace(token, Pending{subject, timeout, deadline, std::move(done)});
+      pending_.emplace(token, Pending{subject, timeout, deadline, std::exchange(done, nullptr)});
       if (deadline < next_look_) deadline_changed_.NotifyOne();
     }
   }

@@ -128,8 +128,8 @@ class Service {
 
   // Serve<Req, Rep>(subject, "groups-deploy", [](RequestContext, Req, Replier<Rep>) {…})
   template <typename RequestMessage, typename ReplyMessage, typename Fn>
-  absl::Status Serve(const std::string& subject, std::string endpoint_name, Fn handler) {
-    return ServeRaw(subject, std::move(endpoint_name), std::make_unique<RequestMessage>(),
+  absl::Status Serve(const std::string& subject, const std::string& endpoint_name, Fn handler) {
+    return ServeRaw(subject, endpoint_name, std::make_unique<RequestMessage>(),
                     [handler = std::move(handler)](RequestContext context,
                                                    std::unique_ptr<google::protobuf::Message> body,
                                                    RawReplier replier) {
