@@ -43,13 +43,13 @@ class BrokerRestartTest : public ::testing::Test {
   bool Works(absl::Duration deadline) {
     const int before = outputs_seen_;
     const std::string inject = "/pipeline-groups/" + group_ + "/inject";
-    return WaitFor(
+    return WaitUntil(
         [&] {
           if (outputs_seen_ > before) return true;
           const HttpReply reply =
               cluster_.Post(inject, R"({"event_type": "X", "fields": {"v": 1}})");
           return reply.status == 200 &&
-                 WaitFor([&] { return outputs_seen_ > before; }, absl::Milliseconds(20));
+                 WaitUntil([&] { return outputs_seen_ > before; }, absl::Milliseconds(20));
         },
         deadline);
   }

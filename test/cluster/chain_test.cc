@@ -93,10 +93,10 @@ TEST_F(ChainTest, EveryEventOfAPlainPublisherArrivesOnceAndInOrder) {
     *batch.add_events() = RawEvent(-1 - n);  // filtered by the first pipeline
     Publish(batch.SerializeAsString());
   }
-  EXPECT_TRUE(WaitFor([&] { return Seen() >= kEvents; }, absl::Seconds(60))) << Seen();
+  EXPECT_TRUE(WaitUntil([&] { return Seen() >= kEvents; }, absl::Seconds(60))) << Seen();
   // Whatever came too much would come in order behind this marker.
   Publish(R"({"event_type": "Raw", "fields": {"n": 1000000}})");
-  ASSERT_TRUE(WaitFor([&] { return Seen() >= kEvents + 1; }));
+  ASSERT_TRUE(WaitUntil([&] { return Seen() >= kEvents + 1; }));
   MutexLock lock(mutex_);
   EXPECT_EQ(undecodable_, 0);
   ASSERT_EQ(seen_.size(), static_cast<size_t>(kEvents + 1));
@@ -109,7 +109,7 @@ TEST_F(ChainTest, AnInjectedEventTravelsTheSameRoutes) {
                                            R"({"event_type": "Raw", "fields": {"n": 21}})");
   ASSERT_EQ(injected.status, 200) << injected.body;
   EXPECT_THAT(injected.body, HasSubstr("\"routed_to\":\"clean\""));
-  EXPECT_TRUE(WaitFor([&] { return Seen() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return Seen() == 1; }));
 }
 
 TEST_F(ChainTest, ACustomSubjectIsHeardByEverybody) {
@@ -119,7 +119,7 @@ TEST_F(ChainTest, ACustomSubjectIsHeardByEverybody) {
   ASSERT_TRUE(tap.ok());
   ASSERT_TRUE(cluster_.bus().Flush(absl::Seconds(5)).ok());
   Publish(R"({"events": [{"event_type": "Raw", "fields": {"n": 1}}]})");
-  EXPECT_TRUE(WaitFor([&] { return heard == 1 && Seen() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return heard == 1 && Seen() == 1; }));
 }
 
 TEST_F(ChainTest, TheTopologyShowsTheLinks) {
@@ -134,7 +134,7 @@ TEST_F(ChainTest, OneMalformedMessageLosesNothingElse) {
   Publish("{not json");
   Publish(std::string("\xff\xff\xff\xff", 4));
   Publish(R"({"event_type": "Raw", "fields": {"n": 5}})");
-  EXPECT_TRUE(WaitFor([&] { return Seen() == 1; }));
+  EXPECT_TRUE(WaitUntil([&] { return Seen() == 1; }));
 }
 
 TEST(FanOutTest, EveryMatchingRouteGetsTheEvent) {
@@ -175,7 +175,7 @@ TEST(FanOutTest, EveryMatchingRouteGetsTheEvent) {
                    R"({"events_text": "T { v: 1 }\nP { v: 2 }\nT { v: 3 }"})");
   ASSERT_EQ(injected.status, 200) << injected.body;
   EXPECT_EQ(injected.At("/events_sent"), "3");
-  EXPECT_TRUE(WaitFor([&] { return left == 2 && right == 3; })) << left << " " << right;
+  EXPECT_TRUE(WaitUntil([&] { return left == 2 && right == 3; })) << left << " " << right;
   EXPECT_EQ(unrouted, 0);
 }
 

@@ -200,7 +200,7 @@ TEST(ErrorsWithoutWorkersTest, AWorkerThatIsGoneIsUnavailableAtOnce) {
   cluster.Kill(cluster.worker(0));
   HttpReply reply;
   // The broker needs a moment to see that the connection is gone.
-  EXPECT_TRUE(WaitFor([&] {
+  EXPECT_TRUE(WaitUntil([&] {
     reply = cluster.Post("/pipeline-groups/" + group + "/inject", R"({"event_type": "X"})");
     return reply.status == 503;
   })) << reply.body;

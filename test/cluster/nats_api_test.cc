@@ -143,7 +143,7 @@ TEST_F(NatsApiTest, CoordinatorAndWorkersAnswerTheServicesProtocol) {
   ASSERT_TRUE(inbox.ok());
   ASSERT_TRUE(cluster_.bus().Flush(absl::Seconds(5)).ok());
   ASSERT_TRUE(cluster_.bus().Publish({.subject = "$SRV.PING", .reply_to = "test.inbox"}).ok());
-  EXPECT_TRUE(WaitFor([&] {
+  EXPECT_TRUE(WaitUntil([&] {
     MutexLock lock(mutex);
     return names.size() == 2;
   }));

@@ -46,7 +46,7 @@ TEST_F(RestartTest, ARestartedCoordinatorStillKnowsWorkersAndGroups) {
   cluster_.Kill(cluster_.coordinator(), SIGKILL);
   ASSERT_TRUE(cluster_.StartCoordinator());
   EXPECT_EQ(cluster_.Get("/pipeline-groups/" + group_).body, before);
-  EXPECT_TRUE(WaitFor([&] { return Injects("X") && Injects("Y"); }));
+  EXPECT_TRUE(WaitUntil([&] { return Injects("X") && Injects("Y"); }));
   ASSERT_TRUE(cluster_.WaitForReadyWorkers(2));
   EXPECT_EQ(cluster_.Get("/pipeline-groups/" + group_).body, before);  // nothing was deployed again
 }
@@ -54,14 +54,14 @@ TEST_F(RestartTest, ARestartedCoordinatorStillKnowsWorkersAndGroups) {
 TEST_F(RestartTest, ACleanStopOfTheCoordinatorLosesNothingEither) {
   cluster_.Kill(cluster_.coordinator(), SIGTERM);
   ASSERT_TRUE(cluster_.StartCoordinator());
-  EXPECT_TRUE(WaitFor([&] { return Injects("X") && Injects("Y"); }));
+  EXPECT_TRUE(WaitUntil([&] { return Injects("X") && Injects("Y"); }));
 }
 
 TEST_F(RestartTest, ARestartedWorkerGetsItsPipelinesBack) {
   cluster_.Kill(cluster_.worker(0), SIGKILL);
   EXPECT_TRUE(Injects("Y"));
   ASSERT_TRUE(cluster_.StartWorker("worker-0"));
-  EXPECT_TRUE(WaitFor([&] { return Injects("X"); }))
+  EXPECT_TRUE(WaitUntil([&] { return Injects("X"); }))
       << cluster_.Get("/pipeline-groups/" + group_).body;
   EXPECT_EQ(cluster_.Get("/pipeline-groups/" + group_).At("/status"), "\"running\"");
   EXPECT_TRUE(Injects("Y"));
@@ -69,10 +69,10 @@ TEST_F(RestartTest, ARestartedWorkerGetsItsPipelinesBack) {
 
 TEST_F(RestartTest, AWorkerAskedToStopLeavesAndComesBack) {
   cluster_.Kill(cluster_.worker(0), SIGTERM);
-  EXPECT_TRUE(WaitFor([&] { return cluster_.Get("/workers/worker-0").status == 404; }));
+  EXPECT_TRUE(WaitUntil([&] { return cluster_.Get("/workers/worker-0").status == 404; }));
   EXPECT_EQ(cluster_.Get("/pipeline-groups/" + group_).At("/status"), "\"partially_running\"");
   ASSERT_TRUE(cluster_.StartWorker("worker-0"));
-  EXPECT_TRUE(WaitFor([&] { return Injects("X"); }));
+  EXPECT_TRUE(WaitUntil([&] { return Injects("X"); }));
 }
 
 TEST_F(RestartTest, ASecondCoordinatorTakesOverAndTheFirstStandsDown) {
@@ -93,7 +93,7 @@ TEST(HeartbeatTest, ASilentWorkerBecomesUnhealthyAndReadyAgain) {
   ASSERT_TRUE(cluster.Start());
   cluster.worker(0).Signal(SIGSTOP);
   EXPECT_TRUE(
-      WaitFor([&] { return cluster.Get("/workers/worker-0").At("/status") == "\"unhealthy\""; }));
+      WaitUntil([&] { return cluster.Get("/workers/worker-0").At("/status") == "\"unhealthy\""; }));
   cluster.worker(0).Signal(SIGCONT);
   EXPECT_TRUE(cluster.WaitForReadyWorkers(1));
 }

@@ -1,9 +1,7 @@
-#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -12,6 +10,7 @@
 #include "coordinator/coordinator.h"
 #include "fake_worker.h"
 #include "scripted_log.h"
+#include "test/support/wait.h"
 #include "transport/error_reply.h"
 #include "transport/local_bus.h"
 #include "transport/rpc.h"
@@ -20,12 +19,13 @@
 namespace varpulis::coordinator {
 namespace {
 
-using testing::HasSubstr;
-using testing::IsEmpty;
-using testing::SizeIs;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+using varpulis::testing::WaitUntil;
 
 // A coordinator over the bus of one process, with workers by script.
-class RuntimeTest : public testing::Test {
+class RuntimeTest : public ::testing::Test {
  protected:
   std::unique_ptr<Coordinator> StartCoordinator(const std::string& id = "c1") {
     CoordinatorOptions options;
@@ -82,13 +82,6 @@ class RuntimeTest : public testing::Test {
     v1::GroupRequest request;
     request.set_group_id(group);
     return Call<v1::DeleteGroupResponse>(subjects_.Api("groups", "delete"), request);
-  }
-  static bool Eventually(const std::function<bool()>& condition) {
-    for (int i = 0; i < 1000; ++i) {
-      if (condition()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return false;
   }
   std::optional<absl::Status> stood_down() {
     MutexLock lock(mutex_);
@@ -266,7 +259,7 @@ TEST_F(RuntimeTest, StandsDownWhenAnotherLeads) {
   FakeWorker w0(*bus_, "w0", "i0");
   ASSERT_TRUE(w0.Register().ok());
   const auto successor = StartCoordinator("c2");
-  ASSERT_TRUE(Eventually([&] { return stood_down().has_value(); }));
+  ASSERT_TRUE(WaitUntil([&] { return stood_down().has_value(); }));
   EXPECT_THAT(stood_down()->message(), HasSubstr("c2"));
   EXPECT_TRUE(Deploy().ok()) << "exactly one answers";
 }
@@ -277,7 +270,7 @@ TEST_F(RuntimeTest, StandsDownWhenItsWriteIsRefused) {
   ASSERT_TRUE(w0.Register().ok());
   store_.FailAppendsWith(absl::AbortedError("wrong last sequence"));
   EXPECT_EQ(CodeOf(Deploy()), "not_leader");
-  EXPECT_TRUE(Eventually([&] { return stood_down().has_value(); }));
+  EXPECT_TRUE(WaitUntil([&] { return stood_down().has_value(); }));
   EXPECT_EQ(w0.deploys(), 0u) << "nothing is sent that was not stored";
   EXPECT_EQ(CodeOf(Call<v1::Empty>(subjects_.Api("cluster", "ready"), v1::Empty())),
             "worker_unavailable")
@@ -298,7 +291,7 @@ TEST_F(RuntimeTest, KeepsReadingWhileNothingCanBeStoredAndGoesOnAfterwards) {
   EXPECT_EQ(CodeOf(Deploy()), "not_ready");
   EXPECT_TRUE(w0.Beat().ok());
   store_.FailAppendsWith(absl::OkStatus());
-  ASSERT_TRUE(Eventually(
+  ASSERT_TRUE(WaitUntil(
       [&] { return Call<v1::Empty>(subjects_.Api("cluster", "ready"), v1::Empty()).ok(); }));
   EXPECT_GT(coordinator->leader_epoch(), epoch) << "behind a new barrier";
   EXPECT_TRUE(Deploy().ok());
@@ -319,7 +312,7 @@ TEST_F(RuntimeTest, AnswersInJson) {
     if (reply.ok()) text = std::string(reply->payload());
     answered = true;
   });
-  ASSERT_TRUE(Eventually([&] { return answered.load(); }));
+  ASSERT_TRUE(WaitUntil([&] { return answered.load(); }));
   EXPECT_THAT(text, HasSubstr("\"status\":\"ready\""));
 }
 
@@ -351,7 +344,7 @@ TEST_F(RuntimeTest, AnswersADeployToASilentWorkerAndRecoversLater) {
   EXPECT_THAT(group->placements(0).error(), HasSubstr("no reply"));
   EXPECT_EQ(CodeOf(Inject(group->id(), "a")), "worker_unavailable");
   w0.SetSilent(false);
-  EXPECT_TRUE(Eventually([&] { return Get(group->id())->status() == v1::GROUP_STATUS_RUNNING; }));
+  EXPECT_TRUE(WaitUntil([&] { return Get(group->id())->status() == v1::GROUP_STATUS_RUNNING; }));
 }
 
 }  // namespace

@@ -1,17 +1,6 @@
 #include "test/support/nats_server.h"
 
-#include "absl/time/clock.h"
-
 namespace varpulis::testing {
-
-bool WaitUntil(const std::function<bool()>& condition, absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
-  while (!condition()) {
-    if (absl::Now() > deadline) return false;
-    absl::SleepFor(absl::Milliseconds(1));
-  }
-  return true;
-}
 
 void NatsServerTest::StartBroker(transport::BrokerOptions options) {
   broker_.reset();

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,51 +9,11 @@
 #include "absl/time/time.h"
 #include "gtest/gtest.h"
 
-#include "base/mutex.h"
+#include "test/support/wait.h"
 #include "transport/broker_process.h"
 #include "transport/nats_connection.h"
 
 namespace varpulis::testing {
-
-// Looks every millisecond until `condition` holds; false when `timeout` passes first.
-bool WaitUntil(const std::function<bool()>& condition, absl::Duration timeout = absl::Seconds(20));
-
-// The one result of an asynchronous call. `Callback()` may be called once; `Get` waits for it.
-template <typename T>
-class Result {
- public:
-  std::function<void(T)> Callback() {
-    return [state = state_](T value) {
-      MutexLock lock(state->mutex);
-      ++state->calls;
-      state->value = std::make_unique<T>(std::move(value));
-      state->changed.NotifyAll();
-    };
-  }
-  T& Get() {
-    MutexLock lock(state_->mutex);
-    while (state_->value == nullptr) {
-      if (!state_->changed.WaitFor(state_->mutex, absl::Seconds(60)) && state_->value == nullptr) {
-        ADD_FAILURE() << "no result after a minute";
-        std::abort();
-      }
-    }
-    return *state_->value;
-  }
-  int calls() const {
-    MutexLock lock(state_->mutex);
-    return state_->calls;
-  }
-
- private:
-  struct State {
-    mutable Mutex mutex;
-    CondVar changed;
-    std::unique_ptr<T> value;
-    int calls = 0;
-  };
-  const std::shared_ptr<State> state_ = std::make_shared<State>();
-};
 
 // A broker of its own for each test, and connections to it.
 class NatsServerTest : public ::testing::Test {

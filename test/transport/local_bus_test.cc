@@ -9,15 +9,16 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "test/transport/wait_for.h"
+#include "test/support/wait.h"
 #include "transport/subject_match.h"
 
 namespace varpulis::transport {
 namespace {
 
 using absl::StatusCode;
-using testing::ElementsAre;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using varpulis::testing::Result;
 
 TEST(SubjectMatchTest, FollowsTheRulesOfNats) {
   const struct {
@@ -49,7 +50,7 @@ TEST(SubjectMatchTest, FollowsTheRulesOfNats) {
 }
 
 // A bus with named subscribers that note what they hear.
-class LocalBusTest : public testing::Test {
+class LocalBusTest : public ::testing::Test {
  protected:
   std::unique_ptr<Subscription> Listen(std::string name, std::string subject,
                                        std::string queue_group = "") {
@@ -76,9 +77,9 @@ class LocalBusTest : public testing::Test {
 
   absl::StatusOr<InboundMessage> Ask(OutgoingMessage message,
                                      absl::Duration timeout = absl::Seconds(10)) {
-    WaitFor<absl::StatusOr<InboundMessage>> reply;
-    bus_->Request(std::move(message), timeout, reply.Setter());
-    return reply.Get();
+    Result<absl::StatusOr<InboundMessage>> reply;
+    bus_->Request(std::move(message), timeout, reply.Callback());
+    return std::move(reply.Get());
   }
 
   std::vector<std::string> heard_;
@@ -132,8 +133,8 @@ TEST_F(LocalBusTest, ADestroyedSubscriptionHearsNothing) {
 }
 
 TEST_F(LocalBusTest, TheDestructorWaitsForARunningHandler) {
-  WaitFor<bool> entered;
-  WaitFor<bool> leave;
+  Result<bool> entered;
+  Result<bool> leave;
   std::atomic<bool> left = false;
   SubscribeOptions options;
   options.subject = "x";
@@ -164,12 +165,12 @@ TEST_F(LocalBusTest, AHandlerMayDestroyAnotherSubscription) {
 }
 
 TEST_F(LocalBusTest, CountsWhatASlowSubscriberMissed) {
-  WaitFor<bool> go;
+  Result<bool> go;
   SubscribeOptions options;
   options.subject = "x";
   options.max_pending_messages = 2;
   int delivered = 0;
-  WaitFor<bool> entered;
+  Result<bool> entered;
   const auto subscription = bus_->Subscribe(options,
                                             [&](InboundMessage) {
                                               if (delivered++ == 0) {
@@ -223,8 +224,8 @@ TEST_F(LocalBusTest, SilenceEndsInADeadline) {
 
 TEST_F(LocalBusTest, ClosingCancelsOpenRequests) {
   auto silent = Listen("silent", "x");
-  WaitFor<absl::StatusOr<InboundMessage>> reply;
-  bus_->Request({"x", "", {}, ""}, absl::InfiniteDuration(), reply.Setter());
+  Result<absl::StatusOr<InboundMessage>> reply;
+  bus_->Request({"x", "", {}, ""}, absl::InfiniteDuration(), reply.Callback());
   bus_.reset();
   EXPECT_EQ(reply.Get().status().code(), StatusCode::kCancelled);
   silent.reset();  // may outlive the bus

@@ -254,14 +254,14 @@ TEST_F(NatsConnectionTest, AThousandSubscriptionsAreNotAThousandThreads) {
 TEST_F(NatsConnectionTest, ASlowSubscriberLosesCountedMessages) {
   const auto publisher = Connect();
   const auto subscriber = Connect();
-  std::atomic<bool> release{false};
+  Result<bool> release;
   std::atomic<int> received{0};
   SubscribeOptions options;
   options.subject = "slow";
   options.max_pending_messages = 10;
   auto subscription = subscriber->Subscribe(options, [&](InboundMessage) {
     ++received;
-    while (!release) std::this_thread::yield();
+    release.Get();
   });
   ASSERT_TRUE(subscription.ok());
   ASSERT_TRUE(subscriber->Flush(absl::Seconds(5)).ok());
@@ -269,7 +269,7 @@ TEST_F(NatsConnectionTest, ASlowSubscriberLosesCountedMessages) {
   ASSERT_TRUE(publisher->Flush(absl::Seconds(5)).ok());
   EXPECT_TRUE(WaitUntil([&] { return (*subscription)->dropped() >= 900; }));
   EXPECT_TRUE(WaitUntil([&] { return subscriber->slow_consumer_events() > 0; }));
-  release = true;
+  release.Set(true);
   EXPECT_TRUE(WaitUntil(
       [&] { return static_cast<uint64_t>(received) + (*subscription)->dropped() == 1000; }));
 }
@@ -292,15 +292,25 @@ TEST_F(NatsConnectionTest, DestructionDeliversWhatWasPublished) {
 TEST_F(NatsConnectionTest, DestructionRunsHandlersForWhatHasArrived) {
   const auto publisher = Connect();
   auto subscriber = Connect();
+  Result<bool> draining;
   std::atomic<int> received{0};
-  const auto subscription = Listen(*subscriber, "queued", [&](InboundMessage) {
-    std::this_thread::sleep_for(std::chrono::microseconds(100));
-    ++received;
+  const auto subscription = Listen(*subscriber, "queued", [&](InboundMessage message) {
+    draining.Get();
+    if (message.reply_to().empty()) ++received;
   });
   ASSERT_TRUE(subscriber->Flush(absl::Seconds(5)).ok());
   for (int i = 0; i < 1000; ++i) ASSERT_TRUE(publisher->Publish(Message("queued", "")).ok());
   ASSERT_TRUE(publisher->Flush(absl::Seconds(5)).ok());
+  ASSERT_TRUE(subscriber->Flush(absl::Seconds(5)).ok());  // all have arrived, none is handled
+  std::thread opener([&] {
+    // Destruction first ends the interest at the broker. Only then may the first handler go on.
+    EXPECT_TRUE(WaitUntil([&] {
+      return absl::IsUnavailable(Ask(*publisher, "queued", "", absl::Milliseconds(5)).status());
+    }));
+    draining.Set(true);
+  });
   subscriber.reset();
+  opener.join();
   EXPECT_EQ(received, 1000);
 }
 

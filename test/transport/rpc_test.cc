@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/cluster.pb.h"
-#include "test/transport/wait_for.h"
+#include "test/support/wait.h"
 #include "transport/chunking.h"
 #include "transport/error_reply.h"
 #include "transport/local_bus.h"
@@ -19,13 +19,14 @@ namespace varpulis::transport {
 namespace {
 
 using absl::StatusCode;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
+using varpulis::testing::Result;
 using varpulis::v1::Empty;
 using varpulis::v1::GroupInfo;
 using varpulis::v1::GroupRequest;
 using varpulis::v1::ValidateRequest;
 
-class RpcTest : public testing::Test {
+class RpcTest : public ::testing::Test {
  protected:
   // Serves "groups.get" with `answer`.
   template <typename Fn>
@@ -56,10 +57,10 @@ class RpcTest : public testing::Test {
 
   // The raw reply, as a stranger's client sees it.
   InboundMessage Ask(const std::string& subject, std::string payload, Headers headers = {}) {
-    WaitFor<absl::StatusOr<InboundMessage>> reply;
+    Result<absl::StatusOr<InboundMessage>> reply;
     bus_->Request({subject, std::move(payload), std::move(headers), ""}, absl::Seconds(10),
-                  reply.Setter());
-    absl::StatusOr<InboundMessage> got = reply.Get();
+                  reply.Callback());
+    absl::StatusOr<InboundMessage> got = std::move(reply.Get());
     EXPECT_TRUE(got.ok()) << got.status();
     return std::move(got).value();
   }
@@ -176,8 +177,8 @@ TEST_F(RpcTest, AReplierAssignedOverAnswersWhatItOwed) {
     kept[0] = std::move(replier);
     kept[0].Reply(GroupInfo());
   });
-  WaitFor<absl::StatusOr<GroupInfo>> first;
-  Call<GroupInfo>(*bus_, "groups.get", GroupRequest(), {}, first.Setter());
+  Result<absl::StatusOr<GroupInfo>> first;
+  Call<GroupInfo>(*bus_, "groups.get", GroupRequest(), {}, first.Callback());
   EXPECT_TRUE(Get("second").ok());
   EXPECT_EQ(first.Get().status().code(), StatusCode::kInternal);
 }
@@ -219,7 +220,7 @@ TEST_F(RpcTest, SilenceIsWorkerTimeout) {
 }
 
 TEST_F(RpcTest, PublishedRequestsAreHandledWithoutAnAnswer) {
-  WaitFor<bool> expects_reply;
+  Result<bool> expects_reply;
   ServeGroups([&](const RequestContext& context, const GroupRequest&, Replier<GroupInfo> replier) {
     expects_reply.Set(context.expects_reply);
     replier.Reply(GroupInfo());
@@ -252,7 +253,7 @@ TEST_F(RpcTest, ForeignErrorsAreUnderstood) {
 }
 
 TEST_F(RpcTest, ChunkedRequestsArriveWhole) {
-  WaitFor<std::string> source;
+  Result<std::string> source;
   ASSERT_TRUE((service_->Serve<ValidateRequest, Empty>(
                    "validate", "validate",
                    [&](RequestContext, ValidateRequest request, Replier<Empty> replier) {

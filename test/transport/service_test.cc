@@ -5,7 +5,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "proto/cluster.pb.h"
-#include "test/transport/wait_for.h"
+#include "test/support/wait.h"
 #include "transport/error_reply.h"
 #include "transport/json_document.h"
 #include "transport/local_bus.h"
@@ -17,7 +17,8 @@ namespace varpulis::transport {
 namespace {
 
 using absl::StatusCode;
-using testing::ElementsAre;
+using ::testing::ElementsAre;
+using varpulis::testing::Result;
 using varpulis::v1::Empty;
 using varpulis::v1::GroupRequest;
 
@@ -60,12 +61,12 @@ TEST(ServiceInfoTest, Responses) {
             R"("processing_time":10000,"average_processing_time":2500}]})");
 }
 
-class ServiceTest : public testing::Test {
+class ServiceTest : public ::testing::Test {
  protected:
   rapidjson::Document Discover(const std::string& subject) {
-    WaitFor<absl::StatusOr<InboundMessage>> waiting;
-    bus_->Request({subject, "", {}, ""}, absl::Seconds(10), waiting.Setter());
-    const absl::StatusOr<InboundMessage> reply = waiting.Get();
+    Result<absl::StatusOr<InboundMessage>> waiting;
+    bus_->Request({subject, "", {}, ""}, absl::Seconds(10), waiting.Callback());
+    const absl::StatusOr<InboundMessage> reply = std::move(waiting.Get());
     EXPECT_TRUE(reply.ok()) << subject << ": " << reply.status();
     rapidjson::Document document;
     if (reply.ok()) {

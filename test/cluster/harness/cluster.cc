@@ -8,7 +8,6 @@
 #include <fstream>
 #include <iostream>
 #include <sstream>
-#include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -18,8 +17,6 @@
 namespace varpulis::testing {
 namespace {
 
-constexpr absl::Duration kPollInterval = absl::Milliseconds(2);
-
 std::string ReadFile(const std::string& path) {
   std::ifstream file(path);
   std::ostringstream text;
@@ -28,15 +25,6 @@ std::string ReadFile(const std::string& path) {
 }
 
 }  // namespace
-
-bool WaitFor(const std::function<bool()>& condition, absl::Duration deadline) {
-  const absl::Time end = absl::Now() + deadline;
-  while (!condition()) {
-    if (absl::Now() >= end) return false;
-    absl::SleepFor(kPollInterval);
-  }
-  return true;
-}
 
 std::string Node::Log() const { return ReadFile(log_file_).substr(log_begin_); }
 
@@ -147,7 +135,7 @@ bool Cluster::StartWorker(const std::string& id) {
 
 bool Cluster::WaitForReadyWorkers(int count, absl::Duration deadline) {
   std::string last;
-  const bool ready = WaitFor(
+  const bool ready = WaitUntil(
       [&] {
         const HttpReply reply = Get("/workers");
         last = reply.body;
@@ -223,7 +211,7 @@ Node* Cluster::StartNode(const std::string& name, std::vector<std::string> args,
 
 int Cluster::WaitForPort(Node& node, const std::string& marker, absl::Duration deadline) {
   int port = 0;
-  const bool found = WaitFor(
+  const bool found = WaitUntil(
       [&] {
         const std::string log = node.Log();
         const size_t at = log.find(marker);

@@ -10,15 +10,12 @@
 
 #include "cli/child_process.h"
 #include "test/cluster/harness/http_client.h"
+#include "test/support/wait.h"
 #include "transport/broker_process.h"
 #include "transport/nats_connection.h"
 #include "transport/subjects.h"
 
 namespace varpulis::testing {
-
-// Polls `condition` until it holds (true) or `deadline` has passed (false). The only way tests
-// wait.
-bool WaitFor(const std::function<bool()>& condition, absl::Duration deadline = absl::Seconds(20));
 
 // One `varpulis` process. Its log goes to a file of the cluster's folder.
 class Node {
