@@ -1,6 +1,7 @@
 #include "coordinator/control_service.h"
 
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "base/ids.h"
@@ -28,15 +29,15 @@ std::vector<SourceProblem> CheckPipelineSource(absl::string_view source) {
 
 template <typename Request>
 absl::Status ControlService::Add(transport::Service& service, const std::string& subject,
-                                 std::string endpoint,
-                                 void (ControlService::*method)(RequestContext, Request,
+                                 const std::string& endpoint,
+                                 void (ControlService::*method)(const RequestContext&, Request,
                                                                 RawReplier)) {
+  using Message = std::remove_cvref_t<Request>;
   return service.ServeRaw(
-      subject, std::move(endpoint), std::make_unique<Request>(),
-      [this, method](RequestContext context, std::unique_ptr<google::protobuf::Message> body,
+      subject, endpoint, std::make_unique<Message>(),
+      [this, method](const RequestContext& context, std::unique_ptr<google::protobuf::Message> body,
                      RawReplier reply) {
-        (this->*method)(std::move(context), std::move(static_cast<Request&>(*body)),
-                        std::move(reply));
+        (this->*method)(context, std::move(static_cast<Message&>(*body)), std::move(reply));
       });
 }
 
@@ -56,15 +57,15 @@ absl::Status ControlService::Serve(transport::Service& service) {
   return Add(service, s.Api("cluster", "validate"), "cluster-validate", &Self::OnValidate);
 }
 
-void ControlService::OnRegister(RequestContext context, v1::RegisterWorkerRequest request,
-                                RawReplier reply) {
+void ControlService::OnRegister(const RequestContext& /*context*/,
+                                v1::RegisterWorkerRequest request, RawReplier reply) {
   if (const absl::Status valid = ValidateRegistration(request); !valid.ok())
     return reply.Fail(valid);
   runtime_.Submit(RegisterWorker{std::move(request), runtime_.Expect(std::move(reply))});
 }
 
 // Answered also on success when an answer is expected: silence would look like a lost leader.
-void ControlService::OnHeartbeat(RequestContext context, v1::Heartbeat heartbeat,
+void ControlService::OnHeartbeat(const RequestContext& context, v1::Heartbeat heartbeat,
                                  RawReplier reply) {
   const absl::Time received = Runtime::Now();
   if (auto worker = runtime_.policy().subjects.TokenAfter("heartbeat", context.subject)) {
@@ -74,20 +75,19 @@ void ControlService::OnHeartbeat(RequestContext context, v1::Heartbeat heartbeat
       ReceiveHeartbeat{std::move(heartbeat), received, runtime_.Expect(std::move(reply))});
 }
 
-void ControlService::OnDeleteWorker(RequestContext context, v1::WorkerRequest request,
-                                    RawReplier reply) {
+void ControlService::OnDeleteWorker(const RequestContext& /*context*/,
+                                    const v1::WorkerRequest& request, RawReplier reply) {
   runtime_.Submit(DeleteWorker{WorkerId(request.worker_id()), runtime_.Expect(std::move(reply))});
 }
 
-void ControlService::OnDeploy(RequestContext context, v1::DeployGroupRequest request,
+void ControlService::OnDeploy(const RequestContext& context, v1::DeployGroupRequest request,
                               RawReplier reply) {
   struct Job {
     v1::DeployGroupRequest request;
     std::string request_id;
     RawReplier reply;
   };
-  auto job = std::make_shared<Job>(
-      Job{std::move(request), std::move(context.request_id), std::move(reply)});
+  auto job = std::make_shared<Job>(Job{std::move(request), context.request_id, std::move(reply)});
   runtime_.RunAside([this, job] {  // thousands of sources take a while to compile
     const absl::Status valid = ValidateDeploy(job->request, runtime_.policy(), CheckPipelineSource);
     if (!valid.ok()) return job->reply.Fail(valid);
@@ -97,12 +97,12 @@ void ControlService::OnDeploy(RequestContext context, v1::DeployGroupRequest req
   });
 }
 
-void ControlService::OnDeleteGroup(RequestContext context, v1::GroupRequest request,
-                                   RawReplier reply) {
+void ControlService::OnDeleteGroup(const RequestContext& /*context*/,
+                                   const v1::GroupRequest& request, RawReplier reply) {
   runtime_.Submit(DeleteGroup{GroupId(request.group_id()), runtime_.Expect(std::move(reply))});
 }
 
-void ControlService::OnValidate(RequestContext context, v1::ValidateRequest request,
+void ControlService::OnValidate(const RequestContext& /*context*/, v1::ValidateRequest request,
                                 RawReplier reply) {
   auto shared = std::make_shared<RawReplier>(std::move(reply));
   runtime_.RunAside([source = std::move(*request.mutable_source()), shared] {

@@ -19,22 +19,24 @@ class ControlService {
   absl::Status Serve(transport::Service& service);
 
  private:
-  void OnRegister(transport::RequestContext context, varpulis::v1::RegisterWorkerRequest request,
-                  transport::RawReplier reply);
-  void OnHeartbeat(transport::RequestContext context, varpulis::v1::Heartbeat heartbeat,
+  void OnRegister(const transport::RequestContext& context,
+                  varpulis::v1::RegisterWorkerRequest request, transport::RawReplier reply);
+  void OnHeartbeat(const transport::RequestContext& context, varpulis::v1::Heartbeat heartbeat,
                    transport::RawReplier reply);
-  void OnDeleteWorker(transport::RequestContext context, varpulis::v1::WorkerRequest request,
-                      transport::RawReplier reply);
-  void OnDeploy(transport::RequestContext context, varpulis::v1::DeployGroupRequest request,
+  void OnDeleteWorker(const transport::RequestContext& context,
+                      const varpulis::v1::WorkerRequest& request, transport::RawReplier reply);
+  void OnDeploy(const transport::RequestContext& context, varpulis::v1::DeployGroupRequest request,
                 transport::RawReplier reply);
-  void OnDeleteGroup(transport::RequestContext context, varpulis::v1::GroupRequest request,
-                     transport::RawReplier reply);
-  void OnValidate(transport::RequestContext context, varpulis::v1::ValidateRequest request,
+  void OnDeleteGroup(const transport::RequestContext& context,
+                     const varpulis::v1::GroupRequest& request, transport::RawReplier reply);
+  void OnValidate(const transport::RequestContext& context, varpulis::v1::ValidateRequest request,
                   transport::RawReplier reply);
 
+  // `Request`: a message, by value or by const reference.
   template <typename Request>
-  absl::Status Add(transport::Service& service, const std::string& subject, std::string endpoint,
-                   void (ControlService::*method)(transport::RequestContext, Request,
+  absl::Status Add(transport::Service& service, const std::string& subject,
+                   const std::string& endpoint,
+                   void (ControlService::*method)(const transport::RequestContext&, Request,
                                                   transport::RawReplier));
 
   Runtime& runtime_;

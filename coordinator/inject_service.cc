@@ -126,7 +126,7 @@ absl::Status InjectService::Serve(transport::Service& service) {
       })));
   return service.Serve<v1::InjectBatchRequest, v1::InjectBatchResponse>(
       s.AnyInjectBatch(), "inject_batch",
-      [this](const RequestContext& context, v1::InjectBatchRequest request,
+      [this](const RequestContext& context, const v1::InjectBatchRequest& request,
              Replier<v1::InjectBatchResponse> reply) {
         OnInjectBatch(context, request, std::move(reply));
       });

@@ -42,7 +42,8 @@ absl::Status QueryService::Add(transport::Service& service, const std::string& r
                                const std::string& verb, Fn answer) {
   return service.Serve<Request, Reply>(
       runtime_.policy().subjects.Api(resource, verb), absl::StrCat(resource, "-", verb),
-      [this, answer](transport::RequestContext, Request request, transport::Replier<Reply> reply) {
+      [this, answer](const transport::RequestContext&, Request request,
+                     transport::Replier<Reply> reply) {
         auto shared = std::make_shared<transport::Replier<Reply>>(std::move(reply));
         runtime_.Read(
             [answer, request = std::move(request), shared](const Runtime::Reading& reading) {

@@ -114,8 +114,8 @@ bool ApplyCopy(Step& step, Worker& worker, const RunningPipeline& copy,
 
 }  // namespace
 
-std::optional<WorkerId> FailoverTarget(const ClusterState& state, const PlacementKey& key,
-                                       const Placement& placement) {
+std::optional<WorkerId> FailoverTarget(const ClusterState& /*state*/, const PlacementKey& /*key*/,
+                                       const Placement& /*placement*/) {
   return std::nullopt;
 }
 
@@ -135,12 +135,12 @@ void ApplyReport(Step& step, Worker& worker, const std::vector<RunningPipeline>&
     Group& group = *step.state.FindGroup(key.group);
     Placement& placement = *step.state.FindPlacement(key);
     const bool ran = placement.status == varpulis::v1::PLACEMENT_STATUS_RUNNING;
+    // A report built before the deploy was done does not list it yet; an older one would.
+    const bool lost = ran && (occasion == Occasion::kRegistration ||
+                              step.now - placement.changed_at > step.policy.heartbeat_interval);
     if (occasion == Occasion::kNewProcess) {
       Redeploy(step, group, key, placement, "the worker was restarted");
-    } else if (ran && occasion == Occasion::kRegistration) {
-      Redeploy(step, group, key, placement, "the worker no longer runs it");
-    } else if (ran && step.now - placement.changed_at > step.policy.heartbeat_interval) {
-      // A report built before the deploy was done does not list it yet; an older one would.
+    } else if (lost) {
       Redeploy(step, group, key, placement, "the worker no longer runs it");
     }
   }

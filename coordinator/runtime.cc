@@ -156,14 +156,14 @@ absl::Status Runtime::Serve() {
 // ---------------------------------------------------------------- commands and effects
 
 void Runtime::Submit(Command command) {
-  strand_->Post([this, command = std::move(command)]() mutable { Handle(std::move(command)); });
+  strand_->Post([this, command = std::move(command)] { Handle(command); });
 }
 
 void Runtime::Read(std::function<void(const Reading&)> read) {
   strand_->Post([this, read = std::move(read)] { read({state_, ServesMutations(), durable_}); });
 }
 
-void Runtime::Handle(Command command) {
+void Runtime::Handle(const Command& command) {
   if (stood_down_) return;
   if (!ServesMutations() && IsMutation(command)) {
     Reply({MutationReply(command), NotReady("the broker does not store the state at present"), {}});
@@ -177,7 +177,7 @@ void Runtime::Perform(Effects effects) {
   for (const std::string& warning : effects.warnings) LOG(WARNING) << warning;
   if (!ServesMutations()) {
     // The state is read again once the log is back; until then only those who ask are answered.
-    for (Answer& answer : effects.answers) Reply(std::move(answer));
+    for (const Answer& answer : effects.answers) Reply(answer);
     return;
   }
   const uint64_t id = next_pending_++;
@@ -228,7 +228,7 @@ void Runtime::CarryOut(Effects effects) {
       RenewRouting();
     });
   }
-  for (Answer& answer : effects.answers) Reply(std::move(answer));
+  for (const Answer& answer : effects.answers) Reply(answer);
 }
 
 void Runtime::RenewRouting() {
@@ -241,7 +241,7 @@ void Runtime::RenewRouting() {
   }
 }
 
-void Runtime::Reply(Answer answer) {
+void Runtime::Reply(const Answer& answer) {
   if (answer.to == kNobody) return;
   std::optional<transport::RawReplier> replier = replies_.Take(answer.to);
   if (!replier.has_value()) return;
@@ -294,7 +294,7 @@ void Runtime::Send(SendUndeploy undeploy) {
         deps_.bus, policy_.subjects.Command(shared->copy.worker.str(), "undeploy"), shared->request,
         {.timeout = options_.command_timeout / 2, .request_id = ""},
         [this, strand = strand_, shared,
-         answer](absl::StatusOr<varpulis::v1::OkResponse> response) {
+         answer](const absl::StatusOr<varpulis::v1::OkResponse>& response) {
           strand->Post([this, shared, answer, status = response.status()] {
             answer(status);
             lanes_.Finish(shared->copy.worker, status);

@@ -80,9 +80,9 @@ class Runtime {
   void OpenLog(std::function<void(absl::Status)> done);
   absl::Status TakeOffice(std::unique_ptr<transport::RecordLog> log,
                           const transport::RecordLog::Opened& opened);
-  void PingWorkers(std::function<void()> done);
+  void PingWorkers(const std::function<void()>& done);
   absl::Status Serve();
-  void Handle(Command command);
+  void Handle(const Command& command);
   void Perform(Effects effects);
   void OnStored(uint64_t generation, uint64_t id, const absl::Status& status);
   void CarryOut(Effects effects);
@@ -92,7 +92,7 @@ class Runtime {
   void Send(SendUndeploy undeploy);
   void AskIncumbent(CheckIncumbent check, int attempt);
   void Publish(const varpulis::v1::Notice& notice);
-  void Reply(Answer answer);
+  void Reply(const Answer& answer);
   void OnConnection(transport::ConnectionState state);
   void OnLeaderNotice(const varpulis::v1::Notice& notice);
   void LoseLog(const absl::Status& why);

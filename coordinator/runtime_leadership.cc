@@ -99,7 +99,7 @@ absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
 }
 
 // Tells every known worker the epoch before anything is asked of it, and learns what it runs.
-void Runtime::PingWorkers(std::function<void()> done) {
+void Runtime::PingWorkers(const std::function<void()>& done) {
   auto left = std::make_shared<size_t>(state_.workers.size());
   if (*left == 0) return done();
   varpulis::v1::PingRequest request;
