@@ -104,7 +104,14 @@ absl::Status NatsConnectionImpl::Connect() {
   std::vector<std::string> shown;
   for (const std::string& url : options_.urls) shown.push_back(WithoutCredentials(url));
   const natsStatus status = natsConnection_Connect(&connection_, nats_options.get());
-  RETURN_IF_ERROR(FromNats(status, absl::StrCat("connecting to ", absl::StrJoin(shown, ", "))));
+  const std::string action = absl::StrCat("connecting to ", absl::StrJoin(shown, ", "));
+  if (status == NATS_PROTOCOL_ERROR && UsesTls(options_)) {
+    // TLS 1.3: our side of the handshake is over before the broker looks at our certificate.
+    return absl::UnauthenticatedError(absl::StrCat(
+        action, ": the broker ended the connection after the TLS handshake; it may require a ",
+        "client certificate, or one of another authority"));
+  }
+  RETURN_IF_ERROR(FromNatsWithReason(status, action));
 
   SubscribeOptions inbox;
   inbox.subject = mux_->inbox_wildcard();

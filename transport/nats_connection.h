@@ -49,8 +49,9 @@ absl::StatusOr<NatsOptions> WithEnvironment(NatsOptions options, bool urls_given
 class NatsConnection : public Bus {
  public:
   // Connects, or fails after connect_timeout per URL with UNAVAILABLE and the reason,
-  // UNAUTHENTICATED when the broker refuses the credentials, INVALID_ARGUMENT for options that
-  // cannot work.
+  // UNAUTHENTICATED when the broker refuses the credentials, FAILED_PRECONDITION when TLS does not
+  // come about (the broker's certificate, or its lack of TLS), INVALID_ARGUMENT or NOT_FOUND for
+  // options that cannot work.
   static absl::StatusOr<std::unique_ptr<NatsConnection>> Connect(NatsOptions options);
 
   // JetStream. FAILED_PRECONDITION with "JetStream is not enabled …" when the broker has none.

@@ -93,6 +93,10 @@ absl::StatusOr<std::string> PublicKeyOfSeedFile(const std::string& path) {
   std::string line;
   while (std::getline(file, line)) {
     const absl::string_view text = absl::StripAsciiWhitespace(line);
+    if (absl::StrContains(text, "BEGIN NATS USER JWT")) {  // nats.c would take the JWT for the seed
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, " holds a JWT as well as a seed: it is a credentials file, no nkey seed file"));
+    }
     if (!absl::StartsWith(text, "SU")) continue;
     absl::StatusOr<std::string> key = PublicKeyOfSeed(text);
     if (key.ok()) return key;

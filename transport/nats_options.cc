@@ -1,8 +1,10 @@
 #include "transport/nats_options.h"
 
 #include <algorithm>
+#include <fstream>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "base/status_macros.h"
@@ -47,8 +49,20 @@ absl::Status SetServers(const NatsOptions& options, natsOptions* out) {
                   "broker URL");
 }
 
+// nats.c would read it only when it connects, and then say "Error".
+absl::Status CheckCredentialsFile(const std::string& path) {
+  std::ifstream file(path);
+  if (!file) return absl::NotFoundError(absl::StrCat("cannot read the credentials file ", path));
+  std::string line;
+  while (std::getline(file, line)) {
+    if (absl::StartsWith(absl::StripAsciiWhitespace(line), "SU")) return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(path, " holds no JWT with the seed of its user"));
+}
+
 absl::Status SetCredentials(const NatsOptions& options, natsOptions* out) {
   if (!options.credentials_file.empty()) {
+    RETURN_IF_ERROR(CheckCredentialsFile(options.credentials_file));
     RETURN_IF_ERROR(FromNats(
         natsOptions_SetUserCredentialsFromFiles(out, options.credentials_file.c_str(), nullptr),
         absl::StrCat("credentials file ", options.credentials_file)));
@@ -69,25 +83,35 @@ absl::Status SetCredentials(const NatsOptions& options, natsOptions* out) {
   return absl::OkStatus();
 }
 
+absl::Status CheckTlsFile(natsStatus status, absl::string_view option) {
+  if (status == NATS_OK) return absl::OkStatus();
+  return absl::InvalidArgumentError(FromNatsWithReason(status, option).message());
+}
+
 absl::Status SetTls(const NatsOptions& options, natsOptions* out) {
-  bool tls = options.tls || !options.tls_ca_file.empty() || !options.tls_cert_file.empty();
-  for (const std::string& url : options.urls) tls |= absl::StartsWith(url, "tls://");
-  if (!tls) return absl::OkStatus();
+  if (!UsesTls(options)) return absl::OkStatus();
   RETURN_IF_ERROR(FromNats(natsOptions_SetSecure(out, true), "TLS"));
   if (!options.tls_ca_file.empty()) {
     RETURN_IF_ERROR(
-        FromNats(natsOptions_LoadCATrustedCertificates(out, options.tls_ca_file.c_str()),
-                 absl::StrCat("TLS CA file ", options.tls_ca_file)));
+        CheckTlsFile(natsOptions_LoadCATrustedCertificates(out, options.tls_ca_file.c_str()),
+                     absl::StrCat("TLS CA file ", options.tls_ca_file)));
   }
   if (!options.tls_cert_file.empty()) {
-    RETURN_IF_ERROR(FromNats(natsOptions_LoadCertificatesChain(out, options.tls_cert_file.c_str(),
-                                                               options.tls_key_file.c_str()),
-                             absl::StrCat("TLS certificate ", options.tls_cert_file)));
+    RETURN_IF_ERROR(
+        CheckTlsFile(natsOptions_LoadCertificatesChain(out, options.tls_cert_file.c_str(),
+                                                       options.tls_key_file.c_str()),
+                     absl::StrCat("TLS certificate ", options.tls_cert_file)));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
+
+bool UsesTls(const NatsOptions& options) {
+  bool tls = options.tls || !options.tls_ca_file.empty() || !options.tls_cert_file.empty();
+  for (const std::string& url : options.urls) tls |= absl::StartsWith(url, "tls://");
+  return tls;
+}
 
 absl::StatusOr<NatsOptionsPtr> MakeNatsOptions(const NatsOptions& options) {
   natsOptions* raw = nullptr;

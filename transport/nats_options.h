@@ -15,9 +15,12 @@ struct NatsOptionsDeleter {
 };
 using NatsOptionsPtr = std::unique_ptr<natsOptions, NatsOptionsDeleter>;
 
+// Whether these options ask for TLS. A broker may ask for it too.
+bool UsesTls(const NatsOptions& options);
+
 // Our options as nats.c's, with the behaviour that NatsConnection promises: reconnects for ever,
 // keeps nothing while disconnected, sends at once, delivers on shared threads. INVALID_ARGUMENT
-// names the option.
+// or NOT_FOUND names the option or the file.
 absl::StatusOr<NatsOptionsPtr> MakeNatsOptions(const NatsOptions& options);
 
 }  // namespace varpulis::transport

@@ -101,6 +101,18 @@ absl::Status FromNats(natsStatus status, absl::string_view action) {
   }
 }
 
+absl::Status FromNatsWithReason(natsStatus status, absl::string_view action) {
+  const absl::Status plain = FromNats(status, action);
+  if (status != NATS_SSL_ERROR && status != NATS_ERR) return plain;  // others may quote a URL
+  natsStatus last = NATS_OK;
+  const char* const text = nats_GetLastError(&last);
+  if (text == nullptr || last != status) return plain;
+  absl::string_view reason = text;  // "(conn.c:733): SSL handshake error: …"
+  const size_t place = reason.find("): ");
+  if (place != absl::string_view::npos) reason.remove_prefix(place + 3);
+  return {plain.code(), absl::StrCat(plain.message(), ": ", reason)};
+}
+
 std::string WithoutCredentials(absl::string_view url) {
   const size_t scheme_end = url.find("://");
   const size_t host = scheme_end == absl::string_view::npos ? 0 : scheme_end + 3;

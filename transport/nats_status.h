@@ -12,6 +12,10 @@ namespace varpulis::transport {
 // What a nats.c call reported, as a Status whose code says what the caller can do. OK stays OK.
 absl::Status FromNats(natsStatus status, absl::string_view action);
 
+// Likewise, with what nats.c says beyond the code, for a call of this thread that reads
+// certificates or logs in. Without credentials.
+absl::Status FromNatsWithReason(natsStatus status, absl::string_view action);
+
 // `url` without "user:password@".
 std::string WithoutCredentials(absl::string_view url);
 
