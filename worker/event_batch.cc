@@ -22,15 +22,15 @@ using varpulis::v1::Value;
 absl::StatusOr<EventBatch> DecodeJson(absl::string_view payload) {
   EventBatch batch;
   Event event;
-  // The key decides which of the two a publisher meant, so that the error is about that one.
-  absl::Status as_event = transport::FromJson(payload, &event);
+  const absl::Status as_event = transport::FromJson(payload, &event);
   if (as_event.ok()) {
     *batch.add_events() = std::move(event);
     return batch;
   }
-  const absl::Status as_batch = transport::FromJson(payload, &batch);
-  if (as_batch.ok()) return batch;
-  return absl::StrContains(payload, "\"events\"") ? as_batch : as_event;
+  // The key decides which of the two a publisher meant, so that the error is about that one.
+  if (!absl::StrContains(payload, "\"events\"")) return as_event;
+  RETURN_IF_ERROR(transport::FromJson(payload, &batch));
+  return batch;
 }
 
 std::string FloatText(double number) {

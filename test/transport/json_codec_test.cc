@@ -292,9 +292,11 @@ TEST(JsonValueTest, Timestamps) {
     EXPECT_EQ(ToJson(event),
               absl::StrCat(R"({"event_type":"T","timestamp":")", row.printed, R"(","fields":{}})"));
   }
-  EXPECT_EQ(Read<varpulis::v1::Event>(R"({"timestamp":1767225600250})").timestamp_ns(),
-            1767225600'250000000);
-  EXPECT_FALSE(Read<varpulis::v1::Event>(R"({"timestamp":null})").has_timestamp_ns());
+  EXPECT_EQ(
+      Read<varpulis::v1::Event>(R"({"event_type":"T","timestamp":1767225600250})").timestamp_ns(),
+      1767225600'250000000);
+  EXPECT_FALSE(
+      Read<varpulis::v1::Event>(R"({"event_type":"T","timestamp":null})").has_timestamp_ns());
   for (const char* bad : {"\"\"",
                           "\"2026-01-01\"",
                           "\"2026-01-01T00:00:00\"",
@@ -318,8 +320,9 @@ TEST(JsonValueTest, Timestamps) {
                           "true",
                           "[]",
                           "18446744073709551615"}) {
-    EXPECT_THAT(Refusal<varpulis::v1::Event>(absl::StrCat(R"({"timestamp":)", bad, "}")),
-                HasSubstr("timestamp: "))
+    EXPECT_THAT(
+        Refusal<varpulis::v1::Event>(absl::StrCat(R"({"event_type":"T","timestamp":)", bad, "}")),
+        HasSubstr("timestamp: "))
         << bad;
   }
 }

@@ -57,6 +57,14 @@ TEST(JsonRefusalTest, NamesThePath) {
   EXPECT_EQ(reply.details(0).message(), "expected an array, got a number");
 }
 
+TEST(JsonRefusalTest, AnEventHasAType) {
+  EXPECT_EQ(Refusal<varpulis::v1::Event>(R"({"fields":{"x":1}})"), "event_type: is required");
+  EXPECT_EQ(Refusal<varpulis::v1::WorkerInjectRequest>(R"({"event":{"fields":{"x":1}}})"),
+            "event.event_type: is required");
+  EXPECT_EQ(Refusal<varpulis::v1::EventBatch>(R"({"events":[{"event_type":"T"},{}]})"),
+            "events[1].event_type: is required");
+}
+
 TEST(JsonRefusalTest, NamesLineAndColumn) {
   using varpulis::v1::Value;
   EXPECT_THAT(Refusal<Value>("{\n  \"a\": 1,\n  \"b\" 2\n}"),

@@ -1,10 +1,13 @@
 #include "worker/event_batch.h"
 
 #include <set>
+#include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "transport/error_reply.h"
 
 namespace varpulis::worker {
 namespace {
@@ -52,9 +55,28 @@ TEST(DecodeEventBatchTest, ReadsAJsonBatch) {
 TEST(DecodeEventBatchTest, RefusesWhatItCannotMean) {
   EXPECT_FALSE(DecodeEventBatch("\xff\xff\xff", false).ok());
   EXPECT_FALSE(DecodeEventBatch("{", false).ok());
-  EXPECT_FALSE(DecodeEventBatch(R"({"fields": {}})", false).ok());  // no type
-  EXPECT_FALSE(DecodeEventBatch(R"({"events": [{"fields": {}}]})", false).ok());
   EXPECT_FALSE(DecodeEventBatch(R"({"event_type": "A", "oops": 1})", false).ok());
+}
+
+TEST(DecodeEventBatchTest, AnEventHasAType) {
+  const std::pair<const char*, const char*> rows[] = {
+      {R"({})", "event_type: is required"},
+      {R"({"hops": 1})", "hops: unknown key"},
+      {R"({"fields": {"x": 1}})", "event_type: is required"},
+      {R"({"event_type": null})", "event_type: is required"},
+      {R"({"event_type": ""})", "event without event_type"},
+      {R"({"events": [{"event_type": "A"}, {"fields": {}}]})", "events[1].event_type: is required"},
+  };
+  for (const auto& [json, text] : rows) {
+    const absl::Status refused = DecodeEventBatch(json, false).status();
+    EXPECT_EQ(refused.message(), text) << json;
+    EXPECT_EQ(transport::ErrorCode(refused), "invalid_request") << json;
+  }
+  EventBatch untyped;
+  untyped.add_events();
+  EXPECT_EQ(DecodeEventBatch(untyped.SerializeAsString(), false).status().message(),
+            "event without event_type");
+  EXPECT_EQ(DecodeEventBatch(R"({"events": []})", false)->events_size(), 0);
 }
 
 TEST(StampMissingTest, KeepsTheProducersTime) {
