@@ -1,5 +1,6 @@
 #include "worker/command_service.h"
 
+#include <type_traits>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -56,10 +57,11 @@ absl::Status CommandService::Serve(const transport::Subjects& subjects) {
 template <typename Request, typename Reply>
 absl::Status CommandService::Serve(const std::string& subject,
                                    void (CommandService::*method)(Request, Replier<Reply>)) {
+  using Message = std::remove_cvref_t<Request>;
   const std::string verb = subject.substr(subject.rfind('.') + 1);
-  return service_->Serve<Request, Reply>(
+  return service_->Serve<Message, Reply>(
       subject, verb,
-      [this, method](transport::RequestContext, Request request, Replier<Reply> reply) {
+      [this, method](const transport::RequestContext&, Message request, Replier<Reply> reply) {
         if (const absl::Status admitted = host_.AdmitLeader(request.leader_epoch());
             !admitted.ok()) {
           return reply.Fail(admitted);
@@ -92,7 +94,7 @@ void CommandService::OnInjectBatch(WorkerInjectBatchRequest request,
                std::move(*request.mutable_events()), AnswerTo(std::move(reply)));
 }
 
-void CommandService::OnPing(PingRequest request, Replier<PingResponse> reply) {
+void CommandService::OnPing(const PingRequest& /*request*/, Replier<PingResponse> reply) {
   PingResponse response;
   response.set_worker_id(options_.worker_id);
   response.set_incarnation(options_.incarnation);
@@ -101,7 +103,7 @@ void CommandService::OnPing(PingRequest request, Replier<PingResponse> reply) {
   reply.Reply(response);
 }
 
-void CommandService::OnDrain(DrainRequest request, Replier<DrainResponse> reply) {
+void CommandService::OnDrain(const DrainRequest& /*request*/, Replier<DrainResponse> reply) {
   host_.RefuseDeploys();
   host_.WhenProcessed(options_.drain_timeout,
                       [this, answer = AnswerTo(std::move(reply))](bool processed) {

@@ -30,7 +30,8 @@ class CommandService {
   CommandService(Options options, PipelineHost& host);
 
   absl::Status Serve(const transport::Subjects& subjects);
-  // Serves a command with a method, for leaders that are not out of date.
+  // Serves a command with a method, for leaders that are not out of date. `Request`: a message, by
+  // value or by const reference.
   template <typename Request, typename Reply>
   absl::Status Serve(const std::string& subject,
                      void (CommandService::*method)(Request, transport::Replier<Reply>));
@@ -43,9 +44,9 @@ class CommandService {
                 transport::Replier<varpulis::v1::WorkerInjectResponse> reply);
   void OnInjectBatch(varpulis::v1::WorkerInjectBatchRequest request,
                      transport::Replier<varpulis::v1::WorkerInjectBatchResponse> reply);
-  void OnPing(varpulis::v1::PingRequest request,
+  void OnPing(const varpulis::v1::PingRequest& request,
               transport::Replier<varpulis::v1::PingResponse> reply);
-  void OnDrain(varpulis::v1::DrainRequest request,
+  void OnDrain(const varpulis::v1::DrainRequest& request,
                transport::Replier<varpulis::v1::DrainResponse> reply);
 
   const Options options_;

@@ -32,12 +32,12 @@ absl::StatusOr<PipelineHost::HostedPtr> FindTarget(const PipelineHost& host, con
 }  // namespace
 
 void InjectEvent(PipelineHost& host, const PipelineId& id, std::optional<uint64_t> epoch,
-                 Event event, std::string event_id, PipelineRunner::InjectDone done) {
+                 Event event, std::string event_id, const PipelineRunner::InjectDone& done) {
   const auto target = FindTarget(host, id, epoch);
   if (!target.ok()) return done(target.status());
   if (event.event_type().empty()) return done(MakeError("invalid_request", "event_type: missing"));
   if (!event.has_timestamp_ns()) event.set_timestamp_ns(host.options().now());
-  (*target)->runner->Inject(std::move(event), std::move(event_id), std::move(done));
+  (*target)->runner->Inject(std::move(event), std::move(event_id), done);
 }
 
 void InjectEvents(PipelineHost& host, const PipelineId& id, std::optional<uint64_t> epoch,

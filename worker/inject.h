@@ -17,7 +17,8 @@ namespace varpulis::worker {
 
 // `epoch`: of the placement that the sender means; absent: whichever runs.
 void InjectEvent(PipelineHost& host, const PipelineId& id, std::optional<uint64_t> epoch,
-                 varpulis::v1::Event event, std::string event_id, PipelineRunner::InjectDone done);
+                 varpulis::v1::Event event, std::string event_id,
+                 const PipelineRunner::InjectDone& done);
 
 // Events without a type are rejected one by one, with their index.
 void InjectEvents(PipelineHost& host, const PipelineId& id, std::optional<uint64_t> epoch,

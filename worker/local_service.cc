@@ -1,6 +1,7 @@
 #include "worker/local_service.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -125,16 +126,17 @@ absl::Status LocalService::Serve(const transport::Subjects& subjects) {
 template <typename Request, typename Reply>
 absl::Status LocalService::Serve(const std::string& subject, const std::string& endpoint,
                                  void (LocalService::*method)(Request, Replier<Reply>)) {
-  return service_->Serve<Request, Reply>(
+  using Message = std::remove_cvref_t<Request>;
+  return service_->Serve<Message, Reply>(
       subject, endpoint,
-      [this, method](transport::RequestContext, Request request, Replier<Reply> reply) {
+      [this, method](const transport::RequestContext&, Message request, Replier<Reply> reply) {
         (this->*method)(std::move(request), std::move(reply));
       });
 }
 
 // ---------------------------------------------------------------- pipelines
 
-void LocalService::OnDeploy(DeployWorkerPipelineRequest request,
+void LocalService::OnDeploy(const DeployWorkerPipelineRequest& request,
                             Replier<DeployPipelineResponse> reply) {
   host_.DeployLocal(request.name(), request.source(), AnswerTo(std::move(reply)));
 }
@@ -152,7 +154,7 @@ WorkerPipelineInfo LocalService::Describe(const HostedPipeline& hosted) const {
   return info;
 }
 
-void LocalService::OnList(ListRequest request, Replier<ListWorkerPipelinesResponse> reply) {
+void LocalService::OnList(const ListRequest& request, Replier<ListWorkerPipelinesResponse> reply) {
   const uint64_t limit = request.has_limit() ? request.limit() : kDefaultLimit;
   if (limit == 0 || limit > kMaxLimit) {
     return reply.Fail(MakeError("invalid_limit", absl::StrCat("limit must be 1 to ", kMaxLimit)));
@@ -170,16 +172,16 @@ void LocalService::OnList(ListRequest request, Replier<ListWorkerPipelinesRespon
   reply.Reply(response);
 }
 
-void LocalService::OnGet(WorkerPipelineRequest request, Replier<WorkerPipelineInfo> reply) {
+void LocalService::OnGet(const WorkerPipelineRequest& request, Replier<WorkerPipelineInfo> reply) {
   const auto hosted = host_.Find(PipelineId(request.pipeline_id()));
   if (hosted == nullptr) return reply.Fail(NotFound(request.pipeline_id()));
   reply.Reply(Describe(*hosted));
 }
 
-void LocalService::OnDelete(WorkerPipelineRequest request,
+void LocalService::OnDelete(const WorkerPipelineRequest& request,
                             Replier<DeleteWorkerPipelineResponse> reply) {
   host_.Remove(PipelineId(request.pipeline_id()),
-               [answer = AnswerTo(std::move(reply))](absl::StatusOr<OkResponse> result) {
+               [answer = AnswerTo(std::move(reply))](const absl::StatusOr<OkResponse>& result) {
                  if (!result.ok()) return answer(result.status());
                  DeleteWorkerPipelineResponse response;
                  response.set_deleted(true);
@@ -187,10 +189,10 @@ void LocalService::OnDelete(WorkerPipelineRequest request,
                });
 }
 
-void LocalService::OnReload(ReloadWorkerPipelineRequest request,
+void LocalService::OnReload(const ReloadWorkerPipelineRequest& request,
                             Replier<ReloadWorkerPipelineResponse> reply) {
   host_.Reload(PipelineId(request.pipeline_id()), request.source(),
-               [answer = AnswerTo(std::move(reply))](absl::StatusOr<OkResponse> result) {
+               [answer = AnswerTo(std::move(reply))](const absl::StatusOr<OkResponse>& result) {
                  if (!result.ok()) return answer(result.status());
                  ReloadWorkerPipelineResponse response;
                  response.set_reloaded(true);
@@ -198,7 +200,8 @@ void LocalService::OnReload(ReloadWorkerPipelineRequest request,
                });
 }
 
-void LocalService::OnMetrics(WorkerPipelineRequest request, Replier<WorkerPipelineMetrics> reply) {
+void LocalService::OnMetrics(const WorkerPipelineRequest& request,
+                             Replier<WorkerPipelineMetrics> reply) {
   const auto hosted = host_.Find(PipelineId(request.pipeline_id()));
   if (hosted == nullptr) return reply.Fail(NotFound(request.pipeline_id()));
   const PipelineRunner::Stats stats = hosted->runner->stats();
@@ -211,7 +214,7 @@ void LocalService::OnMetrics(WorkerPipelineRequest request, Replier<WorkerPipeli
 
 // ---------------------------------------------------------------- state
 
-void LocalService::OnCheckpoint(WorkerPipelineRequest request,
+void LocalService::OnCheckpoint(const WorkerPipelineRequest& request,
                                 Replier<WorkerCheckpointResponse> reply) {
   const auto hosted = host_.Find(PipelineId(request.pipeline_id()));
   auto answer = AnswerTo(std::move(reply));
@@ -230,13 +233,14 @@ void LocalService::OnCheckpoint(WorkerPipelineRequest request,
   if (!posted) answer(NotFound(request.pipeline_id()));
 }
 
-void LocalService::OnRestore(WorkerRestoreRequest request, Replier<WorkerRestoreResponse> reply) {
+void LocalService::OnRestore(const WorkerRestoreRequest& request,
+                             Replier<WorkerRestoreResponse> reply) {
   absl::StatusOr<PipelineCheckpoint> checkpoint = Unwrap(request.checkpoint());
   if (!checkpoint.ok()) return reply.Fail(checkpoint.status());
   const uint64_t events = checkpoint->events_in();
   host_.Restore(PipelineId(request.pipeline_id()), std::move(*checkpoint),
                 [id = request.pipeline_id(), events,
-                 answer = AnswerTo(std::move(reply))](absl::StatusOr<OkResponse> result) {
+                 answer = AnswerTo(std::move(reply))](const absl::StatusOr<OkResponse>& result) {
                   if (!result.ok()) return answer(result.status());
                   WorkerRestoreResponse response;
                   response.set_pipeline_id(id);
@@ -264,7 +268,7 @@ void LocalService::OnInjectBatch(InjectBatchWorkerPipelineRequest request,
 
 // ---------------------------------------------------------------- the server
 
-void LocalService::OnUsage(Empty request, Replier<WorkerUsageResponse> reply) {
+void LocalService::OnUsage(const Empty& /*request*/, Replier<WorkerUsageResponse> reply) {
   WorkerUsageResponse usage;
   usage.set_tenant_id("default");
   usage.set_events_processed(host_.totals().events_in);
@@ -274,7 +278,7 @@ void LocalService::OnUsage(Empty request, Replier<WorkerUsageResponse> reply) {
   reply.Reply(usage);
 }
 
-void LocalService::OnHealth(Empty request, Replier<WorkerHealthResponse> reply) {
+void LocalService::OnHealth(const Empty& /*request*/, Replier<WorkerHealthResponse> reply) {
   WorkerHealthResponse health;
   health.set_status("healthy");
   health.set_uptime_seconds(absl::ToDoubleSeconds(Now() - started_));
@@ -282,7 +286,7 @@ void LocalService::OnHealth(Empty request, Replier<WorkerHealthResponse> reply) 
   reply.Reply(health);
 }
 
-void LocalService::OnReady(Empty request, Replier<WorkerReadyResponse> reply) {
+void LocalService::OnReady(const Empty& /*request*/, Replier<WorkerReadyResponse> reply) {
   WorkerReadyResponse ready;
   if (const std::string reason = options_.not_ready_reason(); !reason.empty()) {
     ready.set_status("not_ready");

@@ -31,36 +31,37 @@ class LocalService {
   LocalService(Options options, PipelineHost& host);
 
   absl::Status Serve(const transport::Subjects& subjects);
+  // `Request`: a message, by value or by const reference.
   template <typename Request, typename Reply>
   absl::Status Serve(const std::string& subject, const std::string& endpoint,
                      void (LocalService::*method)(Request, transport::Replier<Reply>));
 
   // One line of worker_api.proto's table each.
-  void OnDeploy(varpulis::v1::DeployWorkerPipelineRequest request,
+  void OnDeploy(const varpulis::v1::DeployWorkerPipelineRequest& request,
                 transport::Replier<varpulis::v1::DeployPipelineResponse> reply);
-  void OnList(varpulis::v1::ListRequest request,
+  void OnList(const varpulis::v1::ListRequest& request,
               transport::Replier<varpulis::v1::ListWorkerPipelinesResponse> reply);
-  void OnGet(varpulis::v1::WorkerPipelineRequest request,
+  void OnGet(const varpulis::v1::WorkerPipelineRequest& request,
              transport::Replier<varpulis::v1::WorkerPipelineInfo> reply);
-  void OnDelete(varpulis::v1::WorkerPipelineRequest request,
+  void OnDelete(const varpulis::v1::WorkerPipelineRequest& request,
                 transport::Replier<varpulis::v1::DeleteWorkerPipelineResponse> reply);
-  void OnReload(varpulis::v1::ReloadWorkerPipelineRequest request,
+  void OnReload(const varpulis::v1::ReloadWorkerPipelineRequest& request,
                 transport::Replier<varpulis::v1::ReloadWorkerPipelineResponse> reply);
-  void OnMetrics(varpulis::v1::WorkerPipelineRequest request,
+  void OnMetrics(const varpulis::v1::WorkerPipelineRequest& request,
                  transport::Replier<varpulis::v1::WorkerPipelineMetrics> reply);
-  void OnCheckpoint(varpulis::v1::WorkerPipelineRequest request,
+  void OnCheckpoint(const varpulis::v1::WorkerPipelineRequest& request,
                     transport::Replier<varpulis::v1::WorkerCheckpointResponse> reply);
-  void OnRestore(varpulis::v1::WorkerRestoreRequest request,
+  void OnRestore(const varpulis::v1::WorkerRestoreRequest& request,
                  transport::Replier<varpulis::v1::WorkerRestoreResponse> reply);
   void OnInject(varpulis::v1::InjectWorkerPipelineRequest request,
                 transport::Replier<varpulis::v1::WorkerInjectResponse> reply);
   void OnInjectBatch(varpulis::v1::InjectBatchWorkerPipelineRequest request,
                      transport::Replier<varpulis::v1::WorkerInjectBatchResponse> reply);
-  void OnUsage(varpulis::v1::Empty request,
+  void OnUsage(const varpulis::v1::Empty& request,
                transport::Replier<varpulis::v1::WorkerUsageResponse> reply);
-  void OnHealth(varpulis::v1::Empty request,
+  void OnHealth(const varpulis::v1::Empty& request,
                 transport::Replier<varpulis::v1::WorkerHealthResponse> reply);
-  void OnReady(varpulis::v1::Empty request,
+  void OnReady(const varpulis::v1::Empty& request,
                transport::Replier<varpulis::v1::WorkerReadyResponse> reply);
 
   absl::Time Now() const;

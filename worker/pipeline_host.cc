@@ -124,7 +124,7 @@ std::vector<std::string> PipelineHost::InputSubjects(const DeployPipelineRequest
   return subjects;
 }
 
-void PipelineHost::Deploy(DeployPipelineRequest request, Done<DeployPipelineResponse> done) {
+void PipelineHost::Deploy(DeployPipelineRequest request, const Done<DeployPipelineResponse>& done) {
   if (deps_.cluster == nullptr) {
     return done(absl::FailedPreconditionError("this server belongs to no cluster"));
   }
@@ -135,8 +135,8 @@ void PipelineHost::Deploy(DeployPipelineRequest request, Done<DeployPipelineResp
   }
 }
 
-void PipelineHost::DeployNow(std::shared_ptr<DeployPipelineRequest> request,
-                             Done<DeployPipelineResponse> done) {
+void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& request,
+                             const Done<DeployPipelineResponse>& done) {
   const Key key{GroupId(request->group_id()), request->name(), request->replica()};
   if (const auto busy = stopping_.find(key); busy != stopping_.end()) {
     busy->second.push_back([this, request, done] { DeployNow(request, done); });
@@ -210,7 +210,7 @@ void PipelineHost::Adopt(HostedPtr hosted) {
 }
 
 void PipelineHost::DeployLocal(std::string name, std::string source,
-                               Done<DeployPipelineResponse> done) {
+                               const Done<DeployPipelineResponse>& done) {
   if (const absl::Status valid = transport::ValidatePipelineName(name); !valid.ok()) {
     return done(valid);
   }
@@ -234,14 +234,14 @@ void PipelineHost::DeployLocal(std::string name, std::string source,
 
 // ---------------------------------------------------------------- removal
 
-void PipelineHost::Undeploy(UndeployPipelineRequest request, Done<OkResponse> done) {
+void PipelineHost::Undeploy(UndeployPipelineRequest request, const Done<OkResponse>& done) {
   auto shared = std::make_shared<UndeployPipelineRequest>(std::move(request));
   // When nothing can be posted all are being stopped.
   if (!strand_.Post([this, shared, done] { UndeployNow(shared, done); })) done(Ok());
 }
 
-void PipelineHost::UndeployNow(std::shared_ptr<UndeployPipelineRequest> request,
-                               Done<OkResponse> done) {
+void PipelineHost::UndeployNow(const std::shared_ptr<UndeployPipelineRequest>& request,
+                               const Done<OkResponse>& done) {
   const uint64_t epoch = request->placement_epoch();
   const bool by_name = !request->name().empty();
   const Key key{GroupId(request->group_id()), request->name(), request->replica()};
@@ -276,7 +276,7 @@ void PipelineHost::UndeployNow(std::shared_ptr<UndeployPipelineRequest> request,
   StopEach(std::move(removed), [done] { done(Ok()); });
 }
 
-void PipelineHost::Remove(PipelineId id, Done<OkResponse> done) {
+void PipelineHost::Remove(PipelineId id, const Done<OkResponse>& done) {
   const bool posted = strand_.Post([this, id = std::move(id), done] {
     HostedPtr hosted = Find(id);
     if (hosted == nullptr) return done(NotFound(id));
@@ -285,7 +285,7 @@ void PipelineHost::Remove(PipelineId id, Done<OkResponse> done) {
   if (!posted) done(MakeError("worker_draining", "this worker is stopping"));
 }
 
-void PipelineHost::StopEach(std::vector<HostedPtr> pipelines, std::function<void()> done) {
+void PipelineHost::StopEach(std::vector<HostedPtr> pipelines, const std::function<void()>& done) {
   if (pipelines.empty()) return done();
   auto left = std::make_shared<size_t>(pipelines.size());
   for (HostedPtr& hosted : pipelines) {
@@ -353,14 +353,15 @@ void PipelineHost::StopAll(absl::Duration grace) {
 
 // ---------------------------------------------------------------- reload, restore
 
-void PipelineHost::Reload(PipelineId id, std::string source, Done<OkResponse> done) {
+void PipelineHost::Reload(PipelineId id, std::string source, const Done<OkResponse>& done) {
   const bool posted = strand_.Post([this, id = std::move(id), source = std::move(source), done] {
     ReplaceEngine(id, source, nullptr, done);
   });
   if (!posted) done(MakeError("worker_draining", "this worker is stopping"));
 }
 
-void PipelineHost::Restore(PipelineId id, PipelineCheckpoint checkpoint, Done<OkResponse> done) {
+void PipelineHost::Restore(PipelineId id, PipelineCheckpoint checkpoint,
+                           const Done<OkResponse>& done) {
   const bool posted =
       strand_.Post([this, id = std::move(id), checkpoint = std::move(checkpoint), done] {
         const HostedPtr hosted = Find(id);
@@ -370,8 +371,9 @@ void PipelineHost::Restore(PipelineId id, PipelineCheckpoint checkpoint, Done<Ok
   if (!posted) done(MakeError("worker_draining", "this worker is stopping"));
 }
 
-void PipelineHost::ReplaceEngine(PipelineId id, std::string source,
-                                 const PipelineCheckpoint* checkpoint, Done<OkResponse> done) {
+void PipelineHost::ReplaceEngine(const PipelineId& id, const std::string& source,
+                                 const PipelineCheckpoint* checkpoint,
+                                 const Done<OkResponse>& done) {
   HostedPtr hosted = Find(id);
   if (hosted == nullptr) return done(NotFound(id));
   if (!hosted->placement.local()) {

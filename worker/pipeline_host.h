@@ -72,20 +72,21 @@ class PipelineHost {
   // higher one replaces the copy, once that has stopped. When `done` hears of success, the
   // pipeline's subscriptions are known to the broker.
   void Deploy(varpulis::v1::DeployPipelineRequest request,
-              Done<varpulis::v1::DeployPipelineResponse> done);
+              const Done<varpulis::v1::DeployPipelineResponse>& done);
   // Removes the copies named, except those of a higher epoch; answers when their threads have
   // ended.
-  void Undeploy(varpulis::v1::UndeployPipelineRequest request, Done<varpulis::v1::OkResponse> done);
+  void Undeploy(varpulis::v1::UndeployPipelineRequest request,
+                const Done<varpulis::v1::OkResponse>& done);
 
   // ---- local pipelines
   void DeployLocal(std::string name, std::string source,
-                   Done<varpulis::v1::DeployPipelineResponse> done);
-  void Remove(PipelineId id, Done<varpulis::v1::OkResponse> done);
+                   const Done<varpulis::v1::DeployPipelineResponse>& done);
+  void Remove(PipelineId id, const Done<varpulis::v1::OkResponse>& done);
   // State goes over where operators are unchanged. The engine's checkpoint is the same whichever
   // source it came from, so a restore is a reload with another state.
-  void Reload(PipelineId id, std::string source, Done<varpulis::v1::OkResponse> done);
+  void Reload(PipelineId id, std::string source, const Done<varpulis::v1::OkResponse>& done);
   void Restore(PipelineId id, varpulis::checkpoint::v1::PipelineCheckpoint checkpoint,
-               Done<varpulis::v1::OkResponse> done);
+               const Done<varpulis::v1::OkResponse>& done);
 
   // ---- draining
   void RefuseDeploys() { draining_ = true; }
@@ -116,10 +117,10 @@ class PipelineHost {
   std::vector<std::string> InputSubjects(const varpulis::v1::DeployPipelineRequest& request) const;
 
   // On the strand.
-  void DeployNow(std::shared_ptr<varpulis::v1::DeployPipelineRequest> request,
-                 Done<varpulis::v1::DeployPipelineResponse> done);
-  void UndeployNow(std::shared_ptr<varpulis::v1::UndeployPipelineRequest> request,
-                   Done<varpulis::v1::OkResponse> done);
+  void DeployNow(const std::shared_ptr<varpulis::v1::DeployPipelineRequest>& request,
+                 const Done<varpulis::v1::DeployPipelineResponse>& done);
+  void UndeployNow(const std::shared_ptr<varpulis::v1::UndeployPipelineRequest>& request,
+                   const Done<varpulis::v1::OkResponse>& done);
   absl::StatusOr<HostedPtr> Start(const varpulis::v1::DeployPipelineRequest& request,
                                   PipelineRunner::EnginePtr engine);
   HostedPtr MakeHosted(Placement placement, std::string source, PipelineRunner::EnginePtr engine,
@@ -128,10 +129,10 @@ class PipelineHost {
   // Takes the pipeline off the list and stops it; `done` runs on the strand once its thread has
   // ended.
   void StopOne(HostedPtr hosted, std::function<void()> done);
-  void StopEach(std::vector<HostedPtr> pipelines, std::function<void()> done);
-  void ReplaceEngine(PipelineId id, std::string source,
+  void StopEach(std::vector<HostedPtr> pipelines, const std::function<void()>& done);
+  void ReplaceEngine(const PipelineId& id, const std::string& source,
                      const varpulis::checkpoint::v1::PipelineCheckpoint* checkpoint,
-                     Done<varpulis::v1::OkResponse> done);
+                     const Done<varpulis::v1::OkResponse>& done);
 
   HostedPtr FindByKey(const Key& key) const ABSL_LOCKS_EXCLUDED(mutex_);
 

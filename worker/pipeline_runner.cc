@@ -81,7 +81,7 @@ absl::Status PipelineRunner::Admit(Item item) {
   return absl::OkStatus();
 }
 
-void PipelineRunner::Inject(Event event, std::string event_id, InjectDone done) {
+void PipelineRunner::Inject(Event event, std::string event_id, const InjectDone& done) {
   auto shared = std::make_shared<Event>(std::move(event));
   const absl::Status admitted = Admit({.events = 1,
                                        .run = [this, shared, event_id = std::move(event_id),
@@ -91,7 +91,7 @@ void PipelineRunner::Inject(Event event, std::string event_id, InjectDone done) 
 }
 
 void PipelineRunner::InjectBatch(EventBatch batch, std::vector<uint32_t> index_of,
-                                 InjectBatchDone done) {
+                                 const InjectBatchDone& done) {
   auto shared = std::make_shared<EventBatch>(std::move(batch));
   const absl::Status admitted =
       Admit({.events = static_cast<uint64_t>(shared->events_size()),

@@ -66,10 +66,10 @@ class PipelineRunner {
   // Synchronous input: `done` is called exactly once, with the outputs of this very event, or with
   // rate_limited (full), worker_unavailable (closed, paused), invalid_request (refused by the
   // engine). An `event_id` (may be empty) seen before is answered as it was then.
-  void Inject(varpulis::v1::Event event, std::string event_id, InjectDone done);
+  void Inject(varpulis::v1::Event event, std::string event_id, const InjectDone& done);
   // `index_of[i]` is the caller's index of `batch.events(i)`, for `rejected`.
   void InjectBatch(varpulis::v1::EventBatch batch, std::vector<uint32_t> index_of,
-                   InjectBatchDone done);
+                   const InjectBatchDone& done);
 
   // Runs `task` between two inputs, after all that was accepted before (at once when paused). The
   // task may replace the engine. False when closed: the task is dropped.

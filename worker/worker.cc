@@ -214,7 +214,7 @@ class Worker::Shell {
     transport::Call<HeartbeatResponse>(
         *deps_.cluster, subjects_.Heartbeat(options_.worker_id), heartbeat,
         {.timeout = session_.heartbeat_interval(), .request_id = ""},
-        [this, strand = strand_](absl::StatusOr<HeartbeatResponse> response) {
+        [this, strand = strand_](const absl::StatusOr<HeartbeatResponse>& response) {
           if (response.ok() || absl::IsDeadlineExceeded(response.status())) return;  // content
           strand->Post([this, status = response.status()] { OnHeartbeatError(status); });
         });
