@@ -42,6 +42,7 @@ class NatsConnectionImpl final : public NatsConnection {
       : options_(std::move(options)),
         loop_(std::move(loop)),
         mux_(std::make_shared<RequestMux>(NewInbox(options_))),
+        quiet_subject_(absl::StrCat(mux_->inbox_wildcard(), ".unused")),
         events_(ConnectionEvents::Create()) {}
   ~NatsConnectionImpl() override;
 
@@ -80,6 +81,7 @@ class NatsConnectionImpl final : public NatsConnection {
   const NatsOptions options_;
   const std::shared_ptr<EpollLoop> loop_;
   const std::shared_ptr<RequestMux> mux_;
+  const std::string quiet_subject_;  // under the inbox, where we need permission anyway
   const std::shared_ptr<ConnectionEvents> events_;
   // Held by every subscription; more than one user means that there is something to drain.
   const std::shared_ptr<int> subscription_count_ = std::make_shared<int>();
@@ -117,7 +119,7 @@ absl::Status NatsConnectionImpl::Connect() {
   inbox.subject = mux_->inbox_wildcard();
   ASSIGN_OR_RETURN(reply_inbox_,
                    NatsSubscription::Create(
-                       connection_, loop_, inbox,
+                       connection_, loop_, quiet_subject_, inbox,
                        [mux = mux_](InboundMessage reply) { mux->OnReply(std::move(reply)); },
                        nullptr, DeliveryThread::kReplies));
   return absl::OkStatus();
@@ -179,7 +181,7 @@ absl::Status NatsConnectionImpl::WaitForRoom(size_t bytes) {
 
 absl::StatusOr<std::unique_ptr<Subscription>> NatsConnectionImpl::Subscribe(
     SubscribeOptions options, Handler handler) {
-  return NatsSubscription::Create(connection_, loop_, options, std::move(handler),
+  return NatsSubscription::Create(connection_, loop_, quiet_subject_, options, std::move(handler),
                                   subscription_count_);
 }
 

@@ -29,12 +29,13 @@ void Release(EpollLoop& loop, natsSubscription* subscription) {
 Mutex turn_mutex;
 uint64_t turn ABSL_GUARDED_BY(turn_mutex) = 0;
 
-natsStatus SkipTurnsUntil(DeliveryThread thread, natsConnection* connection, EpollLoop& loop)
+natsStatus SkipTurnsUntil(DeliveryThread thread, const std::string& quiet_subject,
+                          natsConnection* connection, EpollLoop& loop)
     ABSL_EXCLUSIVE_LOCKS_REQUIRED(turn_mutex) {
   while ((turn % kDeliveryThreads == 0) != (thread == DeliveryThread::kReplies)) {
     natsSubscription* skipped = nullptr;
     const natsStatus status = natsConnection_Subscribe(
-        &skipped, connection, "_varpulis.unused",
+        &skipped, connection, quiet_subject.c_str(),
         [](natsConnection*, natsSubscription*, natsMsg* message, void*) {
           natsMsg_Destroy(message);
         },
@@ -46,11 +47,11 @@ natsStatus SkipTurnsUntil(DeliveryThread thread, natsConnection* connection, Epo
   return NATS_OK;
 }
 
-natsStatus SubscribeOn(DeliveryThread thread, natsConnection* connection, EpollLoop& loop,
-                       const SubscribeOptions& options, natsMsgHandler on_message, void* closure,
-                       natsSubscription** subscription) {
+natsStatus SubscribeOn(DeliveryThread thread, const std::string& quiet_subject,
+                       natsConnection* connection, EpollLoop& loop, const SubscribeOptions& options,
+                       natsMsgHandler on_message, void* closure, natsSubscription** subscription) {
   MutexLock lock(turn_mutex);
-  natsStatus status = SkipTurnsUntil(thread, connection, loop);
+  natsStatus status = SkipTurnsUntil(thread, quiet_subject, connection, loop);
   if (status != NATS_OK) return status;
   const char* const subject = options.subject.c_str();
   const char* const group = options.queue_group.c_str();
@@ -65,8 +66,9 @@ natsStatus SubscribeOn(DeliveryThread thread, natsConnection* connection, EpollL
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<NatsSubscription>> NatsSubscription::Create(
-    natsConnection* connection, std::shared_ptr<EpollLoop> loop, const SubscribeOptions& options,
-    Bus::Handler handler, std::shared_ptr<int> user, DeliveryThread thread) {
+    natsConnection* connection, std::shared_ptr<EpollLoop> loop, const std::string& quiet_subject,
+    const SubscribeOptions& options, Bus::Handler handler, std::shared_ptr<int> user,
+    DeliveryThread thread) {
   RETURN_IF_ERROR(CheckSubscribeSubject(options.subject));
   auto gate = std::make_shared<Gate>(std::move(handler));
   // Owned by nats.c until it says that no message will come any more.
@@ -75,8 +77,8 @@ absl::StatusOr<std::unique_ptr<NatsSubscription>> NatsSubscription::Create(
     (*static_cast<GatePtr*>(raw))->Call(WrapMessage(message));
   };
   natsSubscription* subscription = nullptr;
-  const natsStatus status =
-      SubscribeOn(thread, connection, *loop, options, on_message, closure.get(), &subscription);
+  const natsStatus status = SubscribeOn(thread, quiet_subject, connection, *loop, options,
+                                        on_message, closure.get(), &subscription);
   RETURN_IF_ERROR(FromNats(status, absl::StrCat("subscribing to ", options.subject)));
 
   GatePtr* const owned_by_nats = closure.release();

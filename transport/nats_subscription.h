@@ -53,12 +53,13 @@ enum class DeliveryThread { kShared, kReplies };
 inline constexpr int kDeliveryThreads = 1 + 4;
 
 // A subscription on nats.c with a handler on its delivery threads. Survives its connection,
-// which counts the owners of `user` to know whether any is left.
+// which counts the owners of `user` to know whether any is left. `quiet_subject` is one that we may
+// subscribe to and nobody publishes to: it takes the turns of the pool that are not ours.
 class NatsSubscription : public Subscription {
  public:
   static absl::StatusOr<std::unique_ptr<NatsSubscription>> Create(
-      natsConnection* connection, std::shared_ptr<EpollLoop> loop, const SubscribeOptions& options,
-      Bus::Handler handler, std::shared_ptr<int> user,
+      natsConnection* connection, std::shared_ptr<EpollLoop> loop, const std::string& quiet_subject,
+      const SubscribeOptions& options, Bus::Handler handler, std::shared_ptr<int> user,
       DeliveryThread thread = DeliveryThread::kShared);
   ~NatsSubscription() override;
 
