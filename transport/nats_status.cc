@@ -102,7 +102,7 @@ absl::Status FromNats(natsStatus status, absl::string_view action) {
 }
 
 absl::Status FromNatsWithReason(natsStatus status, absl::string_view action) {
-  const absl::Status plain = FromNats(status, action);
+  absl::Status plain = FromNats(status, action);
   if (status != NATS_SSL_ERROR && status != NATS_ERR) return plain;  // others may quote a URL
   natsStatus last = NATS_OK;
   const char* const text = nats_GetLastError(&last);
