@@ -160,7 +160,7 @@ void AddCluster(const transport::Subjects& subjects, std::vector<std::string> ad
 
 }  // namespace
 
-Routes CoordinatorRoutes(transport::Bus& bus, transport::Subjects subjects, ApiKeys keys,
+Routes CoordinatorRoutes(transport::Bus& bus, const transport::Subjects& subjects, ApiKeys keys,
                          CoordinatorShimOptions options) {
   Routes routes(bus, std::move(keys), {.timeout = options.timeout, .retry_for = options.retry_for});
   AddWorkers(subjects, routes);

@@ -21,7 +21,7 @@ struct CoordinatorShimOptions {
 };
 
 // The coordinator's HTTP API (cluster-api.md §1), spoken to whichever coordinator leads.
-Routes CoordinatorRoutes(transport::Bus& bus, transport::Subjects subjects, ApiKeys keys,
+Routes CoordinatorRoutes(transport::Bus& bus, const transport::Subjects& subjects, ApiKeys keys,
                          CoordinatorShimOptions options = {});
 
 }  // namespace varpulis::rest

@@ -101,13 +101,13 @@ class LogStream : public std::enable_shared_from_this<LogStream> {
 }  // namespace
 
 void StreamLogs(transport::Bus& bus, const transport::Subjects& subjects,
-                const std::string& pipeline_id, std::shared_ptr<Exchange> exchange) {
+                const std::string& pipeline_id, const std::shared_ptr<Exchange>& exchange) {
   v1::WorkerPipelineRequest request;
   request.set_pipeline_id(pipeline_id);
   transport::Call<v1::WorkerPipelineInfo>(
       bus, subjects.Api("pipelines", "get"), request, {},
       [&bus, exchange, subject = subjects.Output("local", pipeline_id)](
-          absl::StatusOr<v1::WorkerPipelineInfo> info) {
+          const absl::StatusOr<v1::WorkerPipelineInfo>& info) {
         exchange->Post([&bus, exchange, subject, status = info.status()] {
           if (!status.ok()) return exchange->Answer(ErrorResponse(status));
           std::make_shared<LogStream>(exchange)->Start(bus, subject);

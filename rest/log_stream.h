@@ -13,6 +13,6 @@ namespace varpulis::rest {
 // the engine publishes them on. A reader who is too slow is told how many it missed. Answers 404
 // for an unknown pipeline. REQUIRES: a validated id.
 void StreamLogs(transport::Bus& bus, const transport::Subjects& subjects,
-                const std::string& pipeline_id, std::shared_ptr<Exchange> exchange);
+                const std::string& pipeline_id, const std::shared_ptr<Exchange>& exchange);
 
 }  // namespace varpulis::rest

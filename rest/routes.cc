@@ -205,7 +205,7 @@ Admission Routes::Admit(const RequestHead& head) const {
   return admission;
 }
 
-void Routes::Handle(const Admission& admission, const RequestHead& head, std::string body,
+void Routes::Handle(const Admission& admission, const RequestHead& head, const std::string& body,
                     std::shared_ptr<Exchange> exchange) const {
   const Route& route = *admission.route;
   if (route.stream) return route.stream(admission.id, std::move(exchange));

@@ -84,7 +84,7 @@ class Routes {
 
   Admission Admit(const RequestHead& head) const;
   // REQUIRES: an admission without a refusal. Runs on the exchange's loop.
-  void Handle(const Admission& admission, const RequestHead& head, std::string body,
+  void Handle(const Admission& admission, const RequestHead& head, const std::string& body,
               std::shared_ptr<Exchange> exchange) const;
   // Comma-separated methods of `target`, for OPTIONS; empty: no such path.
   std::string AllowedMethods(absl::string_view target) const;

@@ -85,7 +85,7 @@ absl::Status Listen(const HttpOptions& options, tcp::acceptor& acceptor) {
 }  // namespace
 
 struct HttpServer::Impl {
-  Impl(HttpOptions options, Routes routes, std::shared_ptr<asio::ssl::context> tls)
+  Impl(const HttpOptions& options, Routes routes, std::shared_ptr<asio::ssl::context> tls)
       : shared(new Shared{.options = options,
                           .routes = std::move(routes),
                           .cors = Cors(options.cors_origins),
@@ -144,7 +144,8 @@ struct HttpServer::Impl {
   bool stopped = false;
 };
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(HttpOptions options, Routes routes) {
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const HttpOptions& options,
+                                                              Routes routes) {
   ASSIGN_OR_RETURN(std::shared_ptr<asio::ssl::context> tls, LoadTls(options));
   auto impl = std::make_unique<Impl>(options, std::move(routes), std::move(tls));
   RETURN_IF_ERROR(Listen(options, *impl->acceptor));

@@ -35,7 +35,8 @@ struct HttpOptions {
 class HttpServer {
  public:
   // Listens, or says why not: ALREADY_EXISTS "address in use: 127.0.0.1:9100 …".
-  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(HttpOptions options, Routes routes);
+  static absl::StatusOr<std::unique_ptr<HttpServer>> Start(const HttpOptions& options,
+                                                           Routes routes);
   ~HttpServer();  // Stop without grace
 
   uint16_t port() const;

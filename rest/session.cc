@@ -330,8 +330,8 @@ class Session final : public Exchange,
   void Dispatch() {
     Enter(Phase::kHandling, absl::InfiniteDuration());
     if (admission_.refusal) return Answer(*std::move(admission_.refusal));
-    shared_->routes.Handle(admission_, head_, std::move(parser_->get().body()),
-                           this->shared_from_this());
+    const std::string body = std::move(parser_->get().body());  // not kept until the answer
+    shared_->routes.Handle(admission_, head_, body, this->shared_from_this());
   }
 
   // ---- after the answer

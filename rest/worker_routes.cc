@@ -109,7 +109,7 @@ void AddProbes(const transport::Subjects& subjects, Routes& routes) {
 
 }  // namespace
 
-Routes WorkerRoutes(transport::Bus& local, transport::Subjects subjects, ApiKeys keys) {
+Routes WorkerRoutes(transport::Bus& local, const transport::Subjects& subjects, ApiKeys keys) {
   Routes routes(local, std::move(keys),
                 {.unknown_key_code = "invalid_api_key",
                  .nobody_serves = "the worker is starting or stopping"});
@@ -119,8 +119,9 @@ Routes WorkerRoutes(transport::Bus& local, transport::Subjects subjects, ApiKeys
 
   Route logs = ById(LocalEndpoint<v1::WorkerPipelineRequest, v1::WorkerPipelineInfo>(
       "GET", "/api/v1/pipelines/{id}/logs", Role::kViewer, subjects.Api("pipelines", "get")));
-  logs.stream = [&local, subjects](const std::string& id, std::shared_ptr<Exchange> exchange) {
-    StreamLogs(local, subjects, id, std::move(exchange));
+  logs.stream = [&local, subjects](const std::string& id,
+                                   const std::shared_ptr<Exchange>& exchange) {
+    StreamLogs(local, subjects, id, exchange);
   };
   routes.Add(std::move(logs));
   return routes;

@@ -8,6 +8,6 @@
 namespace varpulis::rest {
 
 // A worker's own HTTP API (cluster-api.md §2), spoken to the worker over its local bus.
-Routes WorkerRoutes(transport::Bus& local, transport::Subjects subjects, ApiKeys keys);
+Routes WorkerRoutes(transport::Bus& local, const transport::Subjects& subjects, ApiKeys keys);
 
 }  // namespace varpulis::rest

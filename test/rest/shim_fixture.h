@@ -64,15 +64,15 @@ class ShimTest : public ::testing::Test {
     });
   }
 
-  void ServeCoordinator(ApiKeys keys = {}, HttpOptions http = {},
+  void ServeCoordinator(ApiKeys keys = {}, const HttpOptions& http = {},
                         CoordinatorShimOptions shim = {}) {
-    Serve(CoordinatorRoutes(*bus_, subjects_, std::move(keys), std::move(shim)), std::move(http));
+    Serve(CoordinatorRoutes(*bus_, subjects_, std::move(keys), std::move(shim)), http);
   }
-  void ServeWorker(ApiKeys keys = {}, HttpOptions http = {}) {
-    Serve(WorkerRoutes(*bus_, subjects_, std::move(keys)), std::move(http));
+  void ServeWorker(ApiKeys keys = {}, const HttpOptions& http = {}) {
+    Serve(WorkerRoutes(*bus_, subjects_, std::move(keys)), http);
   }
-  void Serve(Routes routes, HttpOptions http) {
-    auto server = HttpServer::Start(std::move(http), std::move(routes));
+  void Serve(Routes routes, const HttpOptions& http) {
+    auto server = HttpServer::Start(http, std::move(routes));
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
