@@ -84,7 +84,7 @@ class FakeWorker {
              absl::StatusOr<Reply> (FakeWorker::*method)(const Request& request)) {
     const absl::Status served = service_->Serve<Request, Reply>(
         subjects_.Command(id_, verb), verb,
-        [this, method](transport::RequestContext, Request request,
+        [this, method](const transport::RequestContext&, const Request& request,
                        transport::Replier<Reply> reply) {
           if (silent_) {
             MutexLock lock(mutex_);

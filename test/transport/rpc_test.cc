@@ -33,9 +33,8 @@ class RpcTest : public ::testing::Test {
   void ServeGroups(Fn answer) {
     auto served = service_->Serve<GroupRequest, GroupInfo>(
         "groups.get", "groups-get",
-        [answer](RequestContext context, GroupRequest request, Replier<GroupInfo> replier) {
-          answer(context, request, std::move(replier));
-        });
+        [answer](const RequestContext& context, const GroupRequest& request,
+                 Replier<GroupInfo> replier) { answer(context, request, std::move(replier)); });
     ASSERT_TRUE(served.ok()) << served;
   }
 
@@ -138,7 +137,7 @@ TEST_F(RpcTest, UndecodableBodiesNeverReachTheHandler) {
   std::atomic<int> handled = 0;
   ASSERT_TRUE((service_->Serve<ValidateRequest, Empty>(
                    "validate", "validate",
-                   [&](RequestContext, ValidateRequest, Replier<Empty> replier) {
+                   [&](const RequestContext&, const ValidateRequest&, Replier<Empty> replier) {
                      ++handled;
                      replier.Reply(Empty());
                    }))
@@ -254,13 +253,14 @@ TEST_F(RpcTest, ForeignErrorsAreUnderstood) {
 
 TEST_F(RpcTest, ChunkedRequestsArriveWhole) {
   Result<std::string> source;
-  ASSERT_TRUE((service_->Serve<ValidateRequest, Empty>(
-                   "validate", "validate",
-                   [&](RequestContext, ValidateRequest request, Replier<Empty> replier) {
-                     source.Set(request.source());
-                     replier.Reply(Empty());
-                   }))
-                  .ok());
+  ASSERT_TRUE(
+      (service_->Serve<ValidateRequest, Empty>(
+           "validate", "validate",
+           [&](const RequestContext&, const ValidateRequest& request, Replier<Empty> replier) {
+             source.Set(request.source());
+             replier.Reply(Empty());
+           }))
+          .ok());
   ValidateRequest request;
   request.set_source(std::string(100'000, 's'));
   const auto chunks = CutIntoChunks({"validate", request.SerializeAsString(), {}, ""}, 4096);

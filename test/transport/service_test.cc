@@ -112,7 +112,7 @@ TEST_F(ServiceTest, CountsRequestsAndErrors) {
   const auto service = Service::Start(*bus_, {"svc", "id-1", "1.2.3", "", {}}).value();
   ASSERT_TRUE((service->Serve<GroupRequest, Empty>(
                    "groups.get", "groups-get",
-                   [](RequestContext, GroupRequest request, Replier<Empty> replier) {
+                   [](const RequestContext&, const GroupRequest& request, Replier<Empty> replier) {
                      if (request.group_id() == "bad") {
                        return replier.Fail(MakeError("group_not_found", "no group bad"));
                      }
@@ -148,7 +148,9 @@ TEST_F(ServiceTest, RefusesNamesThatAreNoTokens) {
   }
   const auto service = Service::Start(*bus_, {"a", "", "1.0.0-rc.1+b5", "", {}}).value();
   const auto serve = [&](const char* subject, const char* name) {
-    return service->Serve<Empty, Empty>(subject, name, [](RequestContext, Empty, Replier<Empty>) {})
+    return service
+        ->Serve<Empty, Empty>(subject, name,
+                              [](const RequestContext&, const Empty&, Replier<Empty>) {})
         .code();
   };
   EXPECT_EQ(serve("x", "a.b"), StatusCode::kInvalidArgument);
