@@ -20,15 +20,18 @@ absl::StatusOr<std::unique_ptr<ChildProcess>> ChildProcess::Start(Options option
   std::vector<std::string> words = {"varpulis"};
   words.insert(words.end(), child->options_.args.begin(), child->options_.args.end());
   std::vector<char*> argv;
+  argv.reserve(words.size() + 1);
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
   std::vector<std::string> settings;
+  settings.reserve(child->options_.environment.size());
   for (const auto& [name, value] : child->options_.environment) {
     settings.push_back(absl::StrCat(name, "=", value));
   }
   // After ours: getenv takes the first of two.
   for (char** entry = environ; *entry != nullptr; ++entry) settings.emplace_back(*entry);
   std::vector<char*> envp;
+  envp.reserve(settings.size() + 1);
   for (std::string& setting : settings) envp.push_back(setting.data());
   envp.push_back(nullptr);
 

@@ -1,5 +1,7 @@
 #include "base/status_macros.h"
 
+#include <utility>
+
 #include "gtest/gtest.h"
 
 namespace varpulis {
@@ -16,8 +18,8 @@ absl::StatusOr<int> Quarter(int value) {
   return quarter;
 }
 
-absl::Status Check(const absl::Status& status) {
-  RETURN_IF_ERROR(status, Annotate("checking"));
+absl::Status Check(absl::Status status) {
+  RETURN_IF_ERROR(std::move(status), Annotate("checking"));
   return absl::OkStatus();
 }
 

@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 
 class FlagsTest : public ::testing::Test {
  protected:
-  absl::StatusOr<ParsedLine> Parse(const char* command, std::vector<std::string> args) {
+  absl::StatusOr<ParsedLine> Parse(const char* command, const std::vector<std::string>& args) {
     return ParseFlags(*FindCommand(command), args);
   }
   gflags::FlagSaver saver_;

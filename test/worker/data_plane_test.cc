@@ -58,6 +58,7 @@ TEST_F(DataPlaneTest, AHundredThousandEventsThroughAChainAreCountedExactly) {
   DeployChain();
   Listener out(*bus_, Output("second"));
   constexpr int kBatches = 200, kPerBatch = 500;
+  constexpr size_t kEvents = size_t{kBatches} * kPerBatch;
   for (int b = 0; b < kBatches; ++b) {
     EventBatch batch;
     for (int i = 0; i < kPerBatch; ++i) {
@@ -65,9 +66,9 @@ TEST_F(DataPlaneTest, AHundredThousandEventsThroughAChainAreCountedExactly) {
     }
     PublishBatch(Into("first"), batch);
   }
-  ASSERT_TRUE(out.events.WaitForSize(kBatches * kPerBatch));
+  ASSERT_TRUE(out.events.WaitForSize(kEvents));
   const auto events = out.events.items();
-  ASSERT_EQ(events.size(), size_t{kBatches * kPerBatch});
+  ASSERT_EQ(events.size(), kEvents);
   for (size_t i = 0; i < events.size(); ++i) ASSERT_EQ(IntField(events[i], "n"), int64_t(i));
   uint64_t sequence = 0;
   for (const EventBatch& batch : out.batches.items()) EXPECT_EQ(batch.sequence(), ++sequence);

@@ -10,7 +10,6 @@ namespace varpulis::worker {
 namespace {
 
 using varpulis::v1::DeployPipelineResponse;
-using varpulis::v1::OkResponse;
 
 constexpr char kCopy[] = "stream Out = In .emit(n: n)";
 

@@ -36,7 +36,7 @@ class ScriptedCoordinator {
     using varpulis::v1::RegisterWorkerResponse;
     CHECK((service_->Serve<RegisterWorkerRequest, RegisterWorkerResponse>(
                subjects.Register(), "register",
-               [this](transport::RequestContext, RegisterWorkerRequest request,
+               [this](const transport::RequestContext&, RegisterWorkerRequest request,
                       transport::Replier<RegisterWorkerResponse> reply) {
                  const absl::Status answer = NextRegisterAnswer();
                  RegisterWorkerResponse response;
@@ -50,7 +50,7 @@ class ScriptedCoordinator {
               .ok());
     CHECK((service_->Serve<Heartbeat, HeartbeatResponse>(
                subjects.AnyHeartbeat(), "heartbeat",
-               [this](transport::RequestContext, Heartbeat heartbeat,
+               [this](const transport::RequestContext&, Heartbeat heartbeat,
                       transport::Replier<HeartbeatResponse> reply) {
                  const absl::Status answer = HeartbeatAnswer();
                  heartbeats.Add(std::move(heartbeat));
@@ -62,7 +62,7 @@ class ScriptedCoordinator {
               .ok());
     CHECK((service_->Serve<varpulis::v1::WorkerRequest, varpulis::v1::DeleteWorkerResponse>(
                subjects.Api("workers", "delete"), "workers-delete",
-               [this](transport::RequestContext, varpulis::v1::WorkerRequest request,
+               [this](const transport::RequestContext&, const varpulis::v1::WorkerRequest& request,
                       transport::Replier<varpulis::v1::DeleteWorkerResponse> reply) {
                  deleted.Add(request.worker_id());
                  varpulis::v1::DeleteWorkerResponse response;
