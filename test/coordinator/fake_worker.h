@@ -144,7 +144,7 @@ class FakeWorker {
     return response;
   }
 
-  absl::StatusOr<v1::PingResponse> OnPing(const v1::PingRequest& request) {
+  absl::StatusOr<v1::PingResponse> OnPing(const v1::PingRequest&) {
     ++pings_;
     v1::PingResponse response;
     response.set_worker_id(id_);

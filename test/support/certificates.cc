@@ -76,7 +76,7 @@ CertificateAuthority::Issued CertificateAuthority::Issue(const std::string& subj
   Extend(certificate.get(), NID_subject_alt_name, names);
   X509_sign(certificate.get(), key_.get(), EVP_sha256());
   const std::string path = absl::StrCat(folder_, "/", name_, "-", subject);
-  const Issued issued = {.cert_file = path + ".pem", .key_file = path + ".key"};
+  Issued issued = {.cert_file = path + ".pem", .key_file = path + ".key"};
   WriteCertificate(issued.cert_file, certificate.get());
   WriteFile(issued.key_file, [&](FILE* file) {
     return PEM_write_PrivateKey(file, key.get(), nullptr, nullptr, 0, nullptr, nullptr);

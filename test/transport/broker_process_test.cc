@@ -12,7 +12,6 @@ namespace varpulis::transport {
 namespace {
 
 using ::testing::HasSubstr;
-using testing::WaitUntil;
 
 TEST(BrokerProcessTest, RestartsOnTheSamePort) {
   auto broker = BrokerProcess::Start({});
