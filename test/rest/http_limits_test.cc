@@ -82,6 +82,12 @@ TEST_F(HttpLimitsTest, RefusesAHeaderBomb) {
 }
 
 TEST_F(HttpLimitsTest, RefusesWhatIsNotHttp) {
+  constexpr char kTwoLengths[] =
+      "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+      "Transfer-Encoding: chunked\r\n\r\n";
+  constexpr char kNoChunk[] =
+      "POST /api/v1/cluster/validate HTTP/1.1\r\nHost: x\r\n"
+      "Transfer-Encoding: chunked\r\n\r\nzz\r\n";
   ServeCoordinator();
   for (const char* text : {
            "\x16\x03\x01\x02\x01\x01\r\n\r\n",
@@ -92,10 +98,8 @@ TEST_F(HttpLimitsTest, RefusesWhatIsNotHttp) {
            "GET /health HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
            "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
            "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
-           "POST /health HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: "
-           "chunked\r\n\r\n",
-           "POST /api/v1/cluster/validate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
-           "chunked\r\n\r\nzz\r\n",
+           kTwoLengths,
+           kNoChunk,
        }) {
     HttpClient client = Client();
     client.Send(text);
