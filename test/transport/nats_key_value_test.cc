@@ -58,7 +58,7 @@ class NatsKeyValueTest : public testing::NatsServerTest {
 class Seen {
  public:
   KeyValue::Watcher Watcher() {
-    return {[this](KeyValueEntry entry) {
+    return {[this](const KeyValueEntry& entry) {
               MutexLock lock(mutex_);
               EXPECT_GT(entry.revision, last_revision_);
               last_revision_ = entry.revision;

@@ -27,7 +27,7 @@ class NatsReconnectTest : public testing::NatsServerTest {
       SubscribeOptions options;
       options.subject = absl::StrCat("sub.", i);
       auto subscription =
-          server_->Subscribe(options, [this, i](InboundMessage message) { ++received_[i]; });
+          server_->Subscribe(options, [this, i](const InboundMessage&) { ++received_[i]; });
       ASSERT_TRUE(subscription.ok());
       subscriptions_.push_back(*std::move(subscription));
     }

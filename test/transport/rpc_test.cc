@@ -168,7 +168,7 @@ TEST_F(RpcTest, ADroppedReplierAnswersInternal) {
 
 TEST_F(RpcTest, AReplierAssignedOverAnswersWhatItOwed) {
   std::vector<Replier<GroupInfo>> kept;
-  ServeGroups([&](const RequestContext&, const GroupRequest& request, Replier<GroupInfo> replier) {
+  ServeGroups([&](const RequestContext&, const GroupRequest&, Replier<GroupInfo> replier) {
     if (kept.empty()) {
       kept.push_back(std::move(replier));
       return;
