@@ -108,8 +108,10 @@ void FinishIncumbentCheck(Step& step, const IncumbentChecked& command) {
 void Heartbeat(Step& step, const ReceiveHeartbeat& command) {
   const varpulis::v1::Heartbeat& heartbeat = command.heartbeat;
   Worker* worker = step.state.FindWorker(WorkerId(heartbeat.worker_id()));
-  if (worker == nullptr ||
-      (heartbeat.has_incarnation() && heartbeat.incarnation() != worker->incarnation)) {
+  // Anyone may send a heartbeat; only the worker itself knows its incarnation. Without it all that
+  // is believed is that the worker lives, and its counters.
+  const bool proven = !heartbeat.incarnation().empty();
+  if (worker == nullptr || (proven && heartbeat.incarnation() != worker->incarnation)) {
     return step.Fail(command.reply,
                      transport::MakeError(
                          "worker_not_found",
@@ -120,13 +122,13 @@ void Heartbeat(Step& step, const ReceiveHeartbeat& command) {
   worker->last_seen = std::max(worker->last_seen, command.received);
   worker->events_processed = heartbeat.events_processed();
   worker->metrics.assign(heartbeat.pipeline_metrics().begin(), heartbeat.pipeline_metrics().end());
-  if (heartbeat.draining() && !worker->draining) {
+  if (proven && heartbeat.draining() && !worker->draining) {
     worker->draining = true;
     step.Write(StoreWorker(*worker));
     step.Notify("worker_draining", worker->id.str(), "the worker is shutting down");
   }
   const bool recovered = std::exchange(worker->unhealthy, false);
-  if (heartbeat.has_incarnation()) {
+  if (proven) {
     ApplyReport(step, *worker, ListOf(heartbeat.pipelines()), Occasion::kHeartbeat);
   } else {
     CountForeign(step, *worker, heartbeat.pipelines_running());

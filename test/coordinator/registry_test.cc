@@ -86,6 +86,24 @@ TEST_F(RegistryTest, AHeartbeatByHandKeepsAliveAndCounts) {
   EXPECT_THAT(worker.metrics, IsEmpty());
 }
 
+TEST_F(RegistryTest, AHeartbeatWithoutTheIncarnationOnlyKeepsAliveAndCounts) {
+  Join("w0");
+  AcceptAll(Deploy("g", GroupOf({Pipeline("p")})));
+  const auto stored = store_;
+  v1::Heartbeat heartbeat;
+  heartbeat.set_worker_id("w0");
+  heartbeat.set_draining(true);
+  for (const bool empty : {false, true}) {
+    if (empty) heartbeat.set_incarnation("");
+    const Effects effects = Do(ReceiveHeartbeat{heartbeat, now_, kCaller});
+    EXPECT_EQ(ErrorOf(effects, kCaller), "OK");
+    EXPECT_THAT(effects.deploys, IsEmpty()) << "its list of copies says nothing";
+  }
+  EXPECT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_READY);
+  EXPECT_EQ(store_, stored);
+  EXPECT_EQ(StatusOf("g", "p"), v1::PLACEMENT_STATUS_RUNNING);
+}
+
 TEST_F(RegistryTest, DeletingAWorkerFailsItsPlacements) {
   Join("w0");
   AcceptAll(Deploy("g", GroupOf({Pipeline("p"), Pipeline("q")})));
@@ -102,6 +120,7 @@ TEST_F(RegistryTest, AWorkerThatShutsDownTakesNothingNew) {
   Join("w0");
   v1::Heartbeat heartbeat;
   heartbeat.set_worker_id("w0");
+  heartbeat.set_incarnation("w0-1");
   heartbeat.set_draining(true);
   Do(ReceiveHeartbeat{heartbeat, now_, kCaller});
   EXPECT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_DRAINING);
