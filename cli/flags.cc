@@ -2,11 +2,17 @@
 
 #include <cstdlib>
 #include <optional>
+#include <set>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 #include "gflags/gflags.h"
 
 #include "base/nearest_name.h"
@@ -54,45 +60,59 @@ DEFINE_string(format, "human", "human or json");
 namespace varpulis::cli {
 namespace {
 
+constexpr uint32_t kLastPort = 65'535;
+constexpr uint32_t kMostPipelines = 1'000'000;
+constexpr uint32_t kLongestPeriod = 86'400;
+
 struct FlagSpec {
   const char* name;         // of the gflag
   char short_name;          // '\0': none
   const char* variable;     // environment, or nullptr
   const char* placeholder;  // nullptr: boolean
+  // A number, and which: max is 0 for all else.
+  uint32_t min = 0, max = 0;
+  // A variable that transport/nats_environment reads where the flag says nothing.
+  const char* broker_variable = nullptr;
+
+  bool is_number() const { return max > 0; }
 };
 
+constexpr FlagSpec BrokerFlag(const char* name, const char* placeholder, const char* variable) {
+  return {name, 0, nullptr, placeholder, 0, 0, variable};
+}
+
 constexpr FlagSpec kFlags[] = {
-    {"port", 'p', nullptr, "PORT"},
+    {"port", 'p', nullptr, "PORT", 0, kLastPort},
     {"bind", 0, nullptr, "BIND"},
     {"api_key", 0, "VARPULIS_API_KEY", "API_KEY"},
     {"api_keys", 0, "VARPULIS_API_KEYS", "FILE"},
-    {"nats", 0, "VARPULIS_NATS", "URL"},
-    {"nats_user", 0, nullptr, "USER"},
-    {"nats_password", 0, nullptr, "PASSWORD"},
-    {"nats_token", 0, nullptr, "TOKEN"},
-    {"nats_creds", 0, nullptr, "FILE"},
-    {"nats_nkey", 0, nullptr, "FILE"},
-    {"nats_ca", 0, nullptr, "FILE"},
-    {"nats_cert", 0, nullptr, "FILE"},
-    {"nats_key", 0, nullptr, "FILE"},
+    {"nats", 0, "VARPULIS_NATS", "URL", 0, 0, "NATS_URL"},
+    BrokerFlag("nats_user", "USER", "NATS_USER"),
+    BrokerFlag("nats_password", "PASSWORD", "NATS_PASSWORD"),
+    BrokerFlag("nats_token", "TOKEN", "NATS_TOKEN"),
+    BrokerFlag("nats_creds", "FILE", "NATS_CREDS"),
+    BrokerFlag("nats_nkey", "FILE", "NATS_NKEY"),
+    BrokerFlag("nats_ca", "FILE", "NATS_CA"),
+    BrokerFlag("nats_cert", "FILE", "NATS_CERT"),
+    BrokerFlag("nats_key", "FILE", "NATS_KEY"),
     {"nats_advertise", 0, nullptr, "URL"},
     {"subject_prefix", 0, nullptr, "PREFIX"},
     {"state_dir", 0, "VARPULIS_STATE_DIR", "DIR"},
     {"embedded", 0, nullptr, nullptr},
     {"insecure", 0, nullptr, nullptr},
     {"coordinator_id", 0, "VARPULIS_COORDINATOR_ID", "ID"},
-    {"heartbeat_interval", 0, "VARPULIS_HEARTBEAT_INTERVAL", "SECONDS"},
-    {"heartbeat_timeout", 0, "VARPULIS_HEARTBEAT_TIMEOUT", "SECONDS"},
+    {"heartbeat_interval", 0, "VARPULIS_HEARTBEAT_INTERVAL", "SECONDS", 1, kLongestPeriod},
+    {"heartbeat_timeout", 0, "VARPULIS_HEARTBEAT_TIMEOUT", "SECONDS", 1, kLongestPeriod},
     {"placement", 0, nullptr, "STRATEGY"},
     {"strict_routing", 0, nullptr, nullptr},
-    {"max_pipelines_per_group", 0, nullptr, "N"},
+    {"max_pipelines_per_group", 0, nullptr, "N", 1, kMostPipelines},
     {"coordinator", 0, "VARPULIS_COORDINATOR", "URL"},
     {"worker_id", 0, "VARPULIS_WORKER_ID", "ID"},
     {"advertise_address", 0, "VARPULIS_ADVERTISE_ADDRESS", "URL"},
-    {"max_pipelines", 0, nullptr, "N"},
+    {"max_pipelines", 0, nullptr, "N", 1, kMostPipelines},
     {"cors_origins", 0, nullptr, "ORIGINS"},
-    {"workers", 0, nullptr, "N"},
-    {"worker_port", 0, nullptr, "PORT"},
+    {"workers", 0, nullptr, "N", 1, 256},
+    {"worker_port", 0, nullptr, "PORT", 0, kLastPort},
     {"program", 0, nullptr, "FILE"},
     {"events", 0, nullptr, "FILE"},
     {"immediate", 0, nullptr, nullptr},
@@ -116,11 +136,52 @@ std::vector<std::string>& GivenFlags() {
 }
 
 absl::Status Set(const FlagSpec& spec, const std::string& value, absl::string_view origin) {
+  const auto refuse = [&](absl::string_view wanted) {
+    return absl::InvalidArgumentError(absl::StrCat(origin, ": '", value, "' is not ", wanted));
+  };
+  if (spec.is_number()) {
+    uint32_t number = 0;
+    if (!absl::SimpleAtoi(value, &number) || number < spec.min || number > spec.max) {
+      return refuse(absl::StrCat("a number from ", spec.min, " to ", spec.max));
+    }
+  }
   if (gflags::SetCommandLineOption(spec.name, value.c_str()).empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(origin, ": '", value, "' is not a valid value (", "see --help)"));
+    return refuse(spec.placeholder == nullptr ? "true or false" : "a valid value (see --help)");
   }
   GivenFlags().push_back(spec.name);
+  return absl::OkStatus();
+}
+
+std::set<std::string> Urls(const std::string& list) {
+  std::set<std::string> urls;
+  for (const absl::string_view url : absl::StrSplit(list, ',')) {
+    urls.emplace(absl::StripAsciiWhitespace(url));
+  }
+  return urls;
+}
+
+bool Knows(const Command& command, absl::string_view flag) {
+  return absl::c_any_of(command.flags, [&](const char* name) { return flag == name; });
+}
+
+// What each flag alone does not show.
+absl::Status CheckTogether(const Command& command) {
+  if (Knows(command, "heartbeat_timeout") && FLAGS_heartbeat_timeout < FLAGS_heartbeat_interval) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--heartbeat-timeout is ", FLAGS_heartbeat_timeout, " s, below --heartbeat-interval, ",
+        FLAGS_heartbeat_interval, " s: every worker would be unhealthy between two heartbeats"));
+  }
+  if (Knows(command, "worker_port") && FLAGS_worker_port + FLAGS_workers - 1 > kLastPort) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--worker-port: from ", FLAGS_worker_port, " on there are no ", FLAGS_workers,
+                     " ports (--workers); ", kLastPort, " is the last"));
+  }
+  if (Knows(command, "coordinator") && IsSet("nats") && IsBrokerUrl(FLAGS_coordinator) &&
+      Urls(FLAGS_nats) != Urls(FLAGS_coordinator)) {
+    // Not shown: they may carry a login.
+    return absl::InvalidArgumentError(
+        "--nats and --coordinator name different brokers; give one of them");
+  }
   return absl::OkStatus();
 }
 
@@ -191,6 +252,7 @@ const Command* FindCommand(const std::string& name) {
 
 absl::StatusOr<ParsedLine> ParseFlags(const Command& command, absl::Span<const std::string> args) {
   SetDefaults(command);
+  GivenFlags().clear();
   for (const char* name : command.flags) {
     const FlagSpec& spec = SpecOf(name);
     const char* value = spec.variable == nullptr ? nullptr : std::getenv(spec.variable);
@@ -249,7 +311,12 @@ absl::StatusOr<ParsedLine> ParseFlags(const Command& command, absl::Span<const s
     return absl::InvalidArgumentError(
         absl::StrCat("unexpected argument '", line.positional[0], "'"));
   }
+  if (absl::Status fit = CheckTogether(command); !fit.ok()) return fit;
   return line;
+}
+
+bool IsBrokerUrl(absl::string_view url) {
+  return absl::StartsWith(url, "nats://") || absl::StartsWith(url, "tls://");
 }
 
 bool IsSet(const char* flag) {
@@ -273,15 +340,29 @@ std::string Help(const Command& command) {
         "--", Dashed(name),
         spec.placeholder != nullptr ? absl::StrCat(" <", spec.placeholder, ">") : "");
     absl::StrAppendFormat(&text, "%-34s %s", left, info.description);
-    if (spec.placeholder != nullptr && !info.current_value.empty() &&
-        std::string(name) != "api_key") {
+    // What was given is no default, and may be a secret.
+    if (spec.placeholder != nullptr && !info.current_value.empty() && !IsSet(name)) {
       absl::StrAppend(&text, " [default: ", info.current_value, "]");
     }
-    if (spec.variable != nullptr) absl::StrAppend(&text, " [env: ", spec.variable, "]");
-    if (std::string(name) == "nats") absl::StrAppend(&text, " [env: NATS_URL]");
+    std::vector<const char*> variables;
+    if (spec.variable != nullptr) variables.push_back(spec.variable);
+    // A variable meant for other programs of this shell must not make a server join a cluster.
+    const bool ignored = absl::string_view(name) == "nats" && Knows(command, "coordinator");
+    if (spec.broker_variable != nullptr && !ignored) variables.push_back(spec.broker_variable);
+    if (!variables.empty()) absl::StrAppend(&text, " [env: ", absl::StrJoin(variables, ", "), "]");
     absl::StrAppend(&text, "\n");
   }
   absl::StrAppendFormat(&text, "%-34s %s\n", "  -h, --help", "Print this text");
+  if (Knows(command, "nats")) {
+    absl::StrAppend(&text,
+                    "\nWhat neither flag nor variable says about the broker comes from the nats "
+                    "context that NATS_CONTEXT\nnames, or that `nats context select` chose.\n");
+  }
+  if (Knows(command, "coordinator")) {
+    absl::StrAppend(&text,
+                    "\nOnly --coordinator or --nats (or VARPULIS_COORDINATOR, VARPULIS_NATS) makes "
+                    "a server join a cluster;\nNATS_URL alone does not.\n");
+  }
   return text;
 }
 
@@ -292,7 +373,8 @@ std::string GeneralHelp() {
   for (const Command& command : Commands()) {
     absl::StrAppendFormat(&text, "  %-12s %s\n", command.name, command.summary);
   }
-  absl::StrAppend(&text, "\n`varpulis <COMMAND> --help` lists a command's options.\n");
+  absl::StrAppend(&text,
+                  "\n`varpulis help <COMMAND>` lists a command's options and their variables.\n");
   return text;
 }
 

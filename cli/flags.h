@@ -5,6 +5,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "gflags/gflags_declare.h"
 
@@ -68,11 +69,15 @@ struct ParsedLine {
 };
 
 // Sets the gflags of `command` from the environment, then from `args`. INVALID_ARGUMENT with the
-// nearest flag's name for an unknown one, for a missing or ill-typed value.
+// nearest flag's name for an unknown one, with name, value and range for a value that cannot be,
+// and for values that do not go together.
 absl::StatusOr<ParsedLine> ParseFlags(const Command& command, absl::Span<const std::string> args);
 
 // True when the user gave the flag on the command line or through its variable.
 bool IsSet(const char* flag);
+
+// nats:// or tls://: the first of a list of broker URLs, rather than a coordinator's HTTP API.
+bool IsBrokerUrl(absl::string_view url);
 
 std::string Help(const Command& command);
 std::string GeneralHelp();

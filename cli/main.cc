@@ -61,6 +61,7 @@ int Main(int argc, char** argv) {
   FLAGS_colorlogtostderr = isatty(STDERR_FILENO) == 1;
   google::InitGoogleLogging(argv[0]);
   std::vector<std::string> args(argv + 1, argv + argc);
+  if (args.size() > 1 && args[0] == "help") args = {args[1], "--help"};
   if (args.empty() || args[0] == "--help" || args[0] == "-h" || args[0] == "help") {
     std::cout << GeneralHelp();
     return args.empty() ? kUsageError : 0;

@@ -6,7 +6,6 @@
 #include <thread>
 
 #include "absl/random/random.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "glog/logging.h"
 
@@ -35,8 +34,7 @@ absl::StatusOr<std::unique_ptr<transport::NatsConnection>> Join(const std::strin
                                                                 std::string* prefix) {
   if (FLAGS_coordinator.empty()) return ConnectToBroker(client_name);  // --nats alone
   if (IsSet("nats")) return ConnectToBroker(client_name);  // the broker named beats the asking
-  if (absl::StartsWith(FLAGS_coordinator, "nats://") ||
-      absl::StartsWith(FLAGS_coordinator, "tls://")) {
+  if (IsBrokerUrl(FLAGS_coordinator)) {
     return ConnectToBroker(client_name, absl::StrSplit(FLAGS_coordinator, ','));
   }
   ASSIGN_OR_RETURN(ClusterTransport found, DiscoverTransport(FLAGS_coordinator, absl::Seconds(5)),

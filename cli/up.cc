@@ -25,8 +25,6 @@
 namespace varpulis::cli {
 namespace {
 
-constexpr uint32_t kMostWorkers = 256;
-
 // What the children share: the broker's URL, its login, the keys. Through the environment, so that
 // no secret shows in ps.
 std::vector<std::pair<std::string, std::string>> SharedEnvironment(const std::string& broker_url) {
@@ -121,9 +119,6 @@ void StopChildren(Children& children) {
 }
 
 absl::Status Run() {
-  if (FLAGS_workers > kMostWorkers) {
-    return absl::InvalidArgumentError(absl::StrCat("--workers: at most ", kMostWorkers));
-  }
   ASSIGN_OR_RETURN(Broker broker, ConnectOrStartBroker("varpulis-up"));
   const std::string broker_url = IsSet("nats") ? FLAGS_nats : broker.connection->connected_url();
   broker.connection.reset();  // it was only to see that the broker is there
