@@ -31,6 +31,10 @@ absl::Status NotFound(const PipelineId& id) {
   return MakeError("pipeline_not_found", absl::StrCat("no pipeline ", id.str(), " on this worker"));
 }
 
+absl::Status BelongsToGroup() {
+  return MakeError("conflict", "this pipeline belongs to a group: change it at the coordinator");
+}
+
 OkResponse Ok() {
   OkResponse response;
   response.set_ok(true);
@@ -280,6 +284,7 @@ void PipelineHost::Remove(PipelineId id, const Done<OkResponse>& done) {
   const bool posted = strand_.Post([this, id = std::move(id), done] {
     HostedPtr hosted = Find(id);
     if (hosted == nullptr) return done(NotFound(id));
+    if (!hosted->placement.local()) return done(BelongsToGroup());
     StopEach({hosted}, [done] { done(Ok()); });
   });
   if (!posted) done(MakeError("worker_draining", "this worker is stopping"));
@@ -376,10 +381,7 @@ void PipelineHost::ReplaceEngine(const PipelineId& id, const std::string& source
                                  const Done<OkResponse>& done) {
   HostedPtr hosted = Find(id);
   if (hosted == nullptr) return done(NotFound(id));
-  if (!hosted->placement.local()) {
-    return done(
-        MakeError("conflict", "this pipeline belongs to a group: change it at the coordinator"));
-  }
+  if (!hosted->placement.local()) return done(BelongsToGroup());
   absl::StatusOr<EnginePtr> compiled = CompileSource(source);
   if (!compiled.ok()) return done(compiled.status());
   auto fresh = std::make_shared<EnginePtr>(std::move(*compiled));

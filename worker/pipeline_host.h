@@ -78,7 +78,7 @@ class PipelineHost {
   void Undeploy(varpulis::v1::UndeployPipelineRequest request,
                 const Done<varpulis::v1::OkResponse>& done);
 
-  // ---- local pipelines
+  // ---- local pipelines; the others' are refused: `conflict`
   void DeployLocal(std::string name, std::string source,
                    const Done<varpulis::v1::DeployPipelineResponse>& done);
   void Remove(PipelineId id, const Done<varpulis::v1::OkResponse>& done);

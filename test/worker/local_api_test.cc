@@ -222,6 +222,11 @@ TEST_F(LocalApiTest, AGroupsPipelineIsSeenButChangedByItsCoordinatorOnly) {
   EXPECT_EQ(CodeOf(transport::CallAndWait<ReloadWorkerPipelineResponse>(
                 local, subjects_.Api("pipelines", "reload"), reload)),
             "conflict");
+  const auto deleted = transport::CallAndWait<DeleteWorkerPipelineResponse>(
+      local, subjects_.Api("pipelines", "delete"), Named(id));
+  EXPECT_EQ(CodeOf(deleted), "conflict");
+  EXPECT_EQ(transport::HttpStatus(deleted.status()), 409);
+  EXPECT_TRUE(Inject("w", InjectOf(id, MakeEvent("In"))).ok());
 }
 
 }  // namespace
