@@ -7,6 +7,7 @@
 #include "glog/logging.h"
 
 #include "base/status_macros.h"
+#include "transport/error_reply.h"
 #include "worker/event_batch.h"
 
 namespace varpulis::worker {
@@ -58,7 +59,8 @@ void PipelineInputs::OnMessage(const transport::InboundMessage& message) {
     runner_.CountDropped(1);
     LOG_EVERY_N(WARNING, 1000) << "pipeline " << placement_.DisplayName()
                                << ": unreadable message on " << message.subject() << ": "
-                               << batch.status();
+                               << transport::ErrorCode(batch.status()) << ": "
+                               << batch.status().message();
     return;
   }
   KeepOwnShare(placement_, &*batch);

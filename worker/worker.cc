@@ -87,7 +87,8 @@ class Worker::Shell {
     // Who sends a command over another connection once we have returned is heard. Without a broker
     // there is nothing to wait for: the transport subscribes when it connects.
     if (const absl::Status flushed = deps_.cluster->Flush(kFlushTimeout); !flushed.ok()) {
-      LOG(WARNING) << "worker " << options_.worker_id << " starts without a broker: " << flushed;
+      LOG(WARNING) << "worker " << options_.worker_id
+                   << " starts without a broker: " << flushed.message();
     }
     connection_ = deps_.cluster->AddConnectionListener([this](transport::ConnectionState state) {
       const bool connected = state == transport::ConnectionState::kConnected;

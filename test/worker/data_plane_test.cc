@@ -1,10 +1,12 @@
 // Events from pipeline to pipeline across workers, without a coordinator in between.
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "base/partition_hash.h"
+#include "glog/logging.h"
 #include "worker/pipeline_inputs.h"
 
 #include "test/worker/cluster_fixture.h"
@@ -254,6 +256,40 @@ TEST_F(DataPlaneTest, APausedPipelineStopsTheDeliveryAtItsBound) {
   EXPECT_EQ(runner.stats().max_in_flight_seen, 10u);
   EXPECT_EQ(runner.stats().events_dropped, 0u);
   inputs->reset();
+}
+
+// Collects this program's log while it lives.
+class CapturedLog : public google::LogSink {
+ public:
+  CapturedLog() { google::AddLogSink(this); }
+  ~CapturedLog() override { google::RemoveLogSink(this); }
+  void send(google::LogSeverity /*severity*/, const char* /*full_filename*/,
+            const char* /*base_filename*/, int /*line*/, const google::LogMessageTime& /*time*/,
+            const char* message, size_t length) override {
+    lines.Add(std::string(message, length));
+  }
+  Recorder<std::string> lines;
+};
+
+TEST_F(DataPlaneTest, AnUnreadableMessageIsLoggedByCodeAndReason) {
+  Deploy("w1", DeployOf("p", kFirst));
+  CapturedLog log;
+  constexpr int kSilence = 1000;  // one of so many is logged
+  for (int i = 0; i < kSilence; ++i) {
+    ASSERT_TRUE(
+        bus_->Publish(
+                {.subject = Into("p"), .payload = "{\"nonsense\"", .headers = {}, .reply_to = ""})
+            .ok());
+  }
+  const auto is_ours = [](const std::string& line) {
+    return line.find("unreadable message") != std::string::npos;
+  };
+  ASSERT_TRUE(log.lines.WaitUntil(
+      [&](const auto& lines) { return std::any_of(lines.begin(), lines.end(), is_ours); }));
+  const auto lines = log.lines.items();
+  const std::string& line = *std::find_if(lines.begin(), lines.end(), is_ours);
+  EXPECT_THAT(line, ::testing::HasSubstr(": invalid_request: "));
+  EXPECT_THAT(line, ::testing::Not(::testing::HasSubstr("varpulis/error")));
 }
 
 }  // namespace
