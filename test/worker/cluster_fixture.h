@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <utility>
@@ -118,7 +119,11 @@ class ClusterTest : public ::testing::Test {
                                           .local = *local_buses_.back(),
                                           .broker_id = [] { return std::string("broker-1"); },
                                           .wall_clock_ns = {},
-                                          .random = [] { return 0.01; }});
+                                          .random =
+                                              [this] {
+                                                ++backoffs_;
+                                                return 0.01;
+                                              }});
     EXPECT_TRUE(worker.ok()) << worker.status();
     workers_.push_back(std::move(*worker));
     return *workers_.back();
@@ -188,6 +193,7 @@ class ClusterTest : public ::testing::Test {
   }
 
   const transport::Subjects subjects_;
+  std::atomic<int> backoffs_ = 0;  // how often a worker waited before it tried again
   std::unique_ptr<transport::Bus> bus_ = transport::NewLocalBus();
   std::vector<std::unique_ptr<transport::Bus>> local_buses_;
   std::vector<std::unique_ptr<Worker>> workers_;  // go before the buses
