@@ -21,7 +21,7 @@ namespace varpulis::transport {
 std::string ToJson(const google::protobuf::Message& message);
 
 struct JsonReadOptions {
-  int max_depth = 32;  // of the whole document
+  int max_depth = 32;  // of lists and maps in an event field; what is around it does not count
   int max_fields_per_object = 1024;
   int max_string_bytes = 256 * 1024;  // in event fields
   int max_array_elements = 10'000;    // in event fields

@@ -19,6 +19,9 @@
 namespace varpulis::transport {
 namespace {
 
+// What our messages put around an event's value at most: {"events":[{"fields":{…}}]} and some more.
+constexpr int kEnvelopeDepth = 8;
+
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 using google::protobuf::Reflection;
@@ -46,15 +49,17 @@ class Reader {
                           Message* message) const;
   absl::Status ReadText(const JsonValue& json, const JsonPath& path, std::string* text) const;
 
-  absl::Status ReadValue(const JsonValue& json, const JsonPath& path,
+  // `depth`: lists and maps that this is in, itself not counted, nor what is around the value.
+  absl::Status ReadValue(const JsonValue& json, const JsonPath& path, int depth,
                          varpulis::v1::Value* value) const;
-  absl::Status ReadList(const JsonValue& json, const JsonPath& path,
+  absl::Status ReadList(const JsonValue& json, const JsonPath& path, int depth,
                         varpulis::v1::ListValue* list) const;
-  absl::Status ReadMap(const JsonValue& json, const JsonPath& path,
+  absl::Status ReadMap(const JsonValue& json, const JsonPath& path, int depth,
                        varpulis::v1::MapValue* map) const;
   // `add` appends a Field to where they go.
-  absl::Status ReadFields(const JsonValue& json, const JsonPath& path,
+  absl::Status ReadFields(const JsonValue& json, const JsonPath& path, int depth,
                           absl::FunctionRef<varpulis::v1::Field*()> add) const;
+  absl::Status CheckDepth(const JsonPath& path, int depth) const;
 
   const JsonReadOptions& options_;
 };
@@ -64,11 +69,11 @@ absl::Status Reader::ReadMessage(const JsonValue& json, const JsonPath& path, bo
   const JsonLayout& layout = JsonLayoutOf(message->GetDescriptor());
   switch (layout.shape) {
     case JsonShape::kValue:
-      return ReadValue(json, path, static_cast<varpulis::v1::Value*>(message));
+      return ReadValue(json, path, 0, static_cast<varpulis::v1::Value*>(message));
     case JsonShape::kList:
-      return ReadList(json, path, static_cast<varpulis::v1::ListValue*>(message));
+      return ReadList(json, path, 0, static_cast<varpulis::v1::ListValue*>(message));
     case JsonShape::kMap:
-      return ReadMap(json, path, static_cast<varpulis::v1::MapValue*>(message));
+      return ReadMap(json, path, 0, static_cast<varpulis::v1::MapValue*>(message));
     case JsonShape::kObject:
       return ReadObject(json, path, layout, lenient || layout.ignore_unknown, message);
   }
@@ -118,7 +123,7 @@ absl::Status Reader::ReadField(const JsonValue& json, const JsonPath& path, cons
                                bool lenient, Message* message) const {
   const Reflection* reflection = message->GetReflection();
   if (field.as_object) {
-    return ReadFields(json, path, [&] {
+    return ReadFields(json, path, 0, [&] {
       return static_cast<varpulis::v1::Field*>(reflection->AddMessage(message, field.field));
     });
   }
@@ -272,7 +277,12 @@ absl::Status Reader::ReadScalar(const JsonValue& json, const JsonPath& path,
   return absl::OkStatus();
 }
 
-absl::Status Reader::ReadValue(const JsonValue& json, const JsonPath& path,
+absl::Status Reader::CheckDepth(const JsonPath& path, int depth) const {
+  if (depth < options_.max_depth) return absl::OkStatus();
+  return JsonError(path, absl::StrCat("nested deeper than ", options_.max_depth, " levels"));
+}
+
+absl::Status Reader::ReadValue(const JsonValue& json, const JsonPath& path, int depth,
                                varpulis::v1::Value* value) const {
   switch (json.GetType()) {
     case rapidjson::kNullType:
@@ -297,33 +307,35 @@ absl::Status Reader::ReadValue(const JsonValue& json, const JsonPath& path,
       value->set_string_value(json.GetString(), json.GetStringLength());
       break;
     case rapidjson::kArrayType:
-      return ReadList(json, path, value->mutable_list_value());
+      return ReadList(json, path, depth, value->mutable_list_value());
     case rapidjson::kObjectType:
-      return ReadMap(json, path, value->mutable_map_value());
+      return ReadMap(json, path, depth, value->mutable_map_value());
   }
   return absl::OkStatus();
 }
 
-absl::Status Reader::ReadList(const JsonValue& json, const JsonPath& path,
+absl::Status Reader::ReadList(const JsonValue& json, const JsonPath& path, int depth,
                               varpulis::v1::ListValue* list) const {
   if (!json.IsArray()) return JsonTypeError(path, "an array", json);
+  RETURN_IF_ERROR(CheckDepth(path, depth));
   if (json.Size() > static_cast<size_t>(options_.max_array_elements)) {
     return JsonError(path,
                      absl::StrCat("has more than ", options_.max_array_elements, " elements"));
   }
   list->mutable_items()->Reserve(static_cast<int>(json.Size()));
   for (rapidjson::SizeType i = 0; i < json.Size(); ++i) {
-    RETURN_IF_ERROR(ReadValue(json[i], JsonPath(&path, i), list->add_items()));
+    RETURN_IF_ERROR(ReadValue(json[i], JsonPath(&path, i), depth + 1, list->add_items()));
   }
   return absl::OkStatus();
 }
 
-absl::Status Reader::ReadMap(const JsonValue& json, const JsonPath& path,
+absl::Status Reader::ReadMap(const JsonValue& json, const JsonPath& path, int depth,
                              varpulis::v1::MapValue* map) const {
-  return ReadFields(json, path, [map] { return map->add_entries(); });
+  RETURN_IF_ERROR(CheckDepth(path, depth));
+  return ReadFields(json, path, depth + 1, [map] { return map->add_entries(); });
 }
 
-absl::Status Reader::ReadFields(const JsonValue& json, const JsonPath& path,
+absl::Status Reader::ReadFields(const JsonValue& json, const JsonPath& path, int depth,
                                 absl::FunctionRef<varpulis::v1::Field*()> add) const {
   if (!json.IsObject()) return JsonTypeError(path, "an object", json);
   if (json.MemberCount() > static_cast<size_t>(options_.max_fields_per_object)) {
@@ -339,7 +351,7 @@ absl::Status Reader::ReadFields(const JsonValue& json, const JsonPath& path,
     }
     varpulis::v1::Field* field = add();
     field->set_name(it->name.GetString(), it->name.GetStringLength());
-    RETURN_IF_ERROR(ReadValue(it->value, member, field->mutable_value()));
+    RETURN_IF_ERROR(ReadValue(it->value, member, depth, field->mutable_value()));
   }
   return absl::OkStatus();
 }
@@ -349,7 +361,7 @@ absl::Status Reader::ReadFields(const JsonValue& json, const JsonPath& path,
 absl::Status FromJson(absl::string_view json, Message* message, const JsonReadOptions& options) {
   message->Clear();
   rapidjson::Document document;
-  RETURN_IF_ERROR(ParseJson(json, options.max_depth, &document));
+  RETURN_IF_ERROR(ParseJson(json, kEnvelopeDepth + options.max_depth, &document));
   return Reader(options).ReadMessage(document, JsonPath(), false, message);
 }
 

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 #include "proto/cluster.pb.h"
 #include "proto/event.pb.h"
+#include "proto/worker_api.pb.h"
 #include "test/transport/json_reading.h"
 #include "transport/error_reply.h"
 #include "transport/json_codec.h"
@@ -124,11 +125,32 @@ TEST(JsonRefusalTest, DepthIsLimitedWithoutRecursion) {
   };
   EXPECT_EQ(Refusal<Value>(nested(32)), "");
   EXPECT_THAT(Refusal<Value>(nested(33)), HasSubstr("nested deeper than 32 levels"));
-  EXPECT_THAT(Refusal<Value>(nested(5'000'000)), HasSubstr("nested deeper than 32 levels"));
+  EXPECT_THAT(Refusal<Value>(nested(5'000'000)), HasSubstr("nested deeper"));
   EXPECT_THAT(Refusal<Value>(std::string(5'000'000, '[')), HasSubstr("nested deeper"));
   std::string objects;
-  for (int i = 0; i < 33; ++i) objects += "{\"a\":";
+  for (int i = 0; i < 41; ++i) objects += "{\"a\":";
   EXPECT_THAT(Refusal<Value>(objects), HasSubstr("nested deeper"));
+}
+
+TEST(JsonRefusalTest, DepthIsThatOfAValueWhateverIsAroundIt) {
+  using varpulis::v1::InjectBatchWorkerPipelineRequest;
+  using varpulis::v1::InjectRequest;
+  const auto nested = [](size_t depth) {
+    return std::string(depth, '[') + std::string(depth, ']');
+  };
+  const auto inject = [&](size_t depth) {
+    return absl::StrCat(R"({"event_type":"T","fields":{"a":)", nested(depth), "}}");
+  };
+  EXPECT_EQ(Refusal<InjectRequest>(inject(31)), "");
+  EXPECT_EQ(Refusal<InjectRequest>(inject(32)), "");
+  EXPECT_THAT(Refusal<InjectRequest>(inject(33)), HasSubstr("nested deeper than 32 levels"));
+  EXPECT_THAT(Refusal<InjectRequest>(inject(33)), HasSubstr("fields.a"));
+  EXPECT_THAT(Refusal<InjectRequest>(inject(1'000'000)), HasSubstr("nested deeper"));
+  const auto batch = [&](size_t depth) {
+    return absl::StrCat(R"({"events":[)", inject(depth), "]}");
+  };
+  EXPECT_EQ(Refusal<InjectBatchWorkerPipelineRequest>(batch(32)), "");
+  EXPECT_THAT(Refusal<InjectBatchWorkerPipelineRequest>(batch(33)), HasSubstr("nested deeper"));
 }
 
 TEST(JsonRefusalTest, DuplicateKeysAnywhere) {
