@@ -8,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/ids.h"
+#include "transport/error_reply.h"
+#include "transport/utf8.h"
 
 namespace varpulis::transport {
 namespace {
@@ -92,6 +94,14 @@ std::vector<OutgoingMessage> CutIntoChunks(OutgoingMessage message, int64_t max_
     chunk.headers.emplace_back(kChunkHeader, absl::StrCat(id, " ", index, " ", count));
   }
   return chunks;
+}
+
+absl::Status CheckChunkHeader(const InboundMessage& message) {
+  const std::optional<std::string> header = message.Header(kChunkHeader);
+  if (!header.has_value() || ParsePosition(*header).has_value()) return absl::OkStatus();
+  return MakeError("invalid_request", absl::StrCat("header ", kChunkHeader,
+                                                   ": expected \"{id} {index} {count}\", got \"",
+                                                   OneLine(*header, 64), "\""));
 }
 
 std::optional<InboundMessage> ChunkAssembler::Add(InboundMessage message, absl::Time now) {

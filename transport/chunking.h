@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -31,6 +32,10 @@ int64_t WireSize(const OutgoingMessage& message);
 // `message` as it is when it fits, else its chunks in order. `max_payload` must leave room for the
 // headers; what does not fit nevertheless is refused by the broker client.
 std::vector<OutgoingMessage> CutIntoChunks(OutgoingMessage message, int64_t max_payload);
+
+// INVALID_ARGUMENT (invalid_request): `message` has a chunk header that cannot be read. Whoever
+// owes an answer says so; an assembler drops such a message.
+absl::Status CheckChunkHeader(const InboundMessage& message);
 
 // Puts chunks back together. Bounded: beyond the limits the oldest unfinished message is dropped.
 // Thread-compatible: one assembler per subscription handler, or guarded by the owner.

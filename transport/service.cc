@@ -217,6 +217,14 @@ absl::Status Service::ServeRaw(const std::string& subject, std::string endpoint_
   RETURN_IF_ERROR(impl_->Subscribe(subject, [bus = &impl_->bus, stats, assembler, prototype,
                                              handler = std::move(handler)](InboundMessage part) {
     const auto arrived = std::chrono::steady_clock::now();
+    if (const absl::Status readable = CheckChunkHeader(part); !readable.ok()) {
+      // Fails at once: no part of it will ever come.
+      RawReplier(std::make_unique<RawReplier::State>(RawReplier::State{
+                     bus, std::string(part.subject()), std::string(part.reply_to()),
+                     EncodingOf(part), arrived, stats}))
+          .Fail(readable);
+      return;
+    }
     std::optional<InboundMessage> whole = assembler->Add(std::move(part));
     if (!whole.has_value()) return;
     RequestContext context;

@@ -159,6 +159,19 @@ TEST_F(RpcTest, UndecodableBodiesNeverReachTheHandler) {
   EXPECT_EQ(handled, 0);
 }
 
+TEST_F(RpcTest, AMalformedChunkHeaderIsAnswered) {
+  ServeEcho();
+  for (const char* header : {"", "abc", "abc 5 2", "abc 0 0", "abc 0 x", "abc 0 1 2"}) {
+    const InboundMessage reply =
+        Ask("groups.get", R"({"group_id": "g"})", {{kChunkHeader, header}});
+    EXPECT_EQ(reply.Header(kServiceErrorCodeHeader), "400") << header;
+    EXPECT_THAT(reply.Header(kServiceErrorHeader).value_or(""), HasSubstr(kChunkHeader)) << header;
+  }
+  // Nobody to answer: nothing happens.
+  EXPECT_TRUE(bus_->Publish({"groups.get", "", {{kChunkHeader, "abc"}}, ""}).ok());
+  EXPECT_TRUE(Get("g").ok());
+}
+
 TEST_F(RpcTest, ADroppedReplierAnswersInternal) {
   ServeGroups([](const RequestContext&, const GroupRequest&, Replier<GroupInfo> replier) {});
   const absl::Status status = Get("g").status();
