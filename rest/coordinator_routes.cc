@@ -50,11 +50,9 @@ Route WithBody(Route route, Retry retry) {
   return route;
 }
 
-Route WithId(Route route, const char* field, absl::Status (*validate)(absl::string_view),
-             const char* bad_id_code) {
+Route WithId(Route route, const char* field, absl::Status (*validate)(absl::string_view)) {
   route.id_field = field;
   route.validate_id = validate;
-  route.bad_id_code = bad_id_code;
   return route;
 }
 
@@ -76,7 +74,7 @@ Route Created(Route route) {
 void AddWorkers(const transport::Subjects& subjects, Routes& routes) {
   const auto api = [&](const char* verb) { return subjects.Api("workers", verb); };
   const auto by_id = [](Route route) {
-    return WithId(std::move(route), "worker_id", transport::ValidateWorkerId, "worker_not_found");
+    return WithId(std::move(route), "worker_id", transport::ValidateWorkerId);
   };
   routes.Add(Created(
       WithBody(Endpoint<v1::RegisterWorkerRequest, v1::RegisterWorkerResponse>(
@@ -100,7 +98,7 @@ void AddWorkers(const transport::Subjects& subjects, Routes& routes) {
 void AddGroups(const transport::Subjects& subjects, Routes& routes) {
   const auto api = [&](const char* verb) { return subjects.Api("groups", verb); };
   const auto by_id = [](Route route) {
-    return WithId(std::move(route), "group_id", transport::ValidateGroupId, "group_not_found");
+    return WithId(std::move(route), "group_id", transport::ValidateGroupId);
   };
   routes.Add(Created(
       WithBody(Endpoint<v1::DeployGroupRequest, v1::GroupInfo>(
@@ -119,8 +117,7 @@ void AddGroups(const transport::Subjects& subjects, Routes& routes) {
 // The group is a token of the subject, not a field.
 void AddInject(const transport::Subjects& subjects, Routes& routes) {
   const auto by_group = [](Route route) {
-    return WithId(WithBody(std::move(route), Retry::kUndelivered), "", transport::ValidateGroupId,
-                  "invalid_request");
+    return WithId(WithBody(std::move(route), Retry::kUndelivered), "", transport::ValidateGroupId);
   };
   Route one = by_group(Endpoint<v1::InjectRequest, v1::InjectResponse>(
       "POST", "/api/v1/cluster/pipeline-groups/{id}/inject", Role::kOperator, ""));

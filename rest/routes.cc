@@ -198,8 +198,7 @@ Admission Routes::Admit(const RequestHead& head) const {
   }
   if (route.validate_id != nullptr) {
     if (absl::Status valid = route.validate_id(admission.id); !valid.ok()) {
-      admission.refusal = ErrorResponse(
-          transport::MakeError(route.bad_id_code, absl::StrCat("no such id: ", valid.message())));
+      admission.refusal = ErrorResponse(transport::MakeError("invalid_request", valid.message()));
     }
   }
   return admission;

@@ -43,9 +43,8 @@ struct Route {
   bool large_body = false;                     // 16 MiB instead of 1 MiB
   std::string id_field;                        // request field that takes the {id}
   std::vector<std::string> query_fields = {};  // request fields that may come from the query
-  // An {id} that fails is answered with `bad_id_code` and never travels.
+  // An {id} that fails is answered with 400 and never travels.
   absl::Status (*validate_id)(absl::string_view id) = nullptr;
-  const char* bad_id_code = "invalid_request";
 
   // A mutating call carries a request id, and may therefore be sent again. An event has none: it is
   // sent again only if it certainly was not delivered.

@@ -45,8 +45,7 @@ Route Large(Route route) {
 
 Route ById(Route route) {
   route.id_field = "pipeline_id";
-  route.validate_id = transport::ValidateGroupId;  // the same rule: UUIDs, or tokens like them
-  route.bad_id_code = "pipeline_not_found";
+  route.validate_id = transport::ValidatePipelineId;
   return route;
 }
 

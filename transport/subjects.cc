@@ -148,6 +148,10 @@ absl::Status ValidatePipelineName(absl::string_view name) {
 
 absl::Status ValidateGroupId(absl::string_view id) { return ValidateToken("group id", id, 64); }
 
+absl::Status ValidatePipelineId(absl::string_view id) {
+  return ValidateToken("pipeline id", id, 64);
+}
+
 absl::Status ValidateSubjectPrefix(absl::string_view prefix) {
   const std::vector<absl::string_view> tokens = absl::StrSplit(prefix, '.');
   if (prefix.size() > kMaxPrefixBytes || !std::all_of(tokens.begin(), tokens.end(), IsToken)) {

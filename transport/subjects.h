@@ -62,6 +62,7 @@ class Subjects {
 absl::Status ValidateWorkerId(absl::string_view id);        // [A-Za-z0-9_-]{1,64}
 absl::Status ValidatePipelineName(absl::string_view name);  // [A-Za-z0-9_-]{1,128}, not "_external"
 absl::Status ValidateGroupId(absl::string_view id);         // [A-Za-z0-9_-]{1,64}; ours are UUIDs
+absl::Status ValidatePipelineId(absl::string_view id);      // the same, of a copy on a worker
 absl::Status ValidateSubjectPrefix(absl::string_view prefix);
 // The NATS subject that an MQTT topic is for nats-server's listener: '/' becomes '.'; no '.', '+',
 // '#'.

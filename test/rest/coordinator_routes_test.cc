@@ -137,12 +137,20 @@ TEST_F(CoordinatorRoutesTest, AnIdThatIsNoTokenNeverTravels) {
   ServeCoordinator();
   for (const char* id : {"a.b", "%3E", "a%2Eb", "*", "%2A", "a%20b", "a%2Fb", "%C3%A4"}) {
     SCOPED_TRACE(id);
-    EXPECT_THAT(Get(Path("/workers/") + id), IsError(404, "worker_not_found"));
-    EXPECT_THAT(Delete(Path("/pipeline-groups/") + id), IsError(404, "group_not_found"));
-    EXPECT_THAT(Post(Path("/pipeline-groups/") + id + "/inject", R"({"event_type":"A"})"),
-                IsError(400, "invalid_request"));
+    const std::string group = Path("/pipeline-groups/") + id;
+    const HttpReply got = Get(group);
+    EXPECT_THAT(got, IsError(400, "invalid_request"));
+    EXPECT_THAT(got.body, HasSubstr(R"({"error":"group id must be 1 to 64 characters of )"));
+    EXPECT_EQ(Delete(group).body, got.body);
+    EXPECT_EQ(Post(group + "/inject", R"({"event_type":"A"})").body, got.body);
+    EXPECT_EQ(Post(group + "/inject-batch", R"({"events_text":"A{}"})").body, got.body);
+    EXPECT_EQ(Delete(group).status, 400);
+    const HttpReply worker = Get(Path("/workers/") + id);
+    EXPECT_THAT(worker, IsError(400, "invalid_request"));
+    EXPECT_THAT(worker.body, HasSubstr(R"({"error":"worker id must be 1 to 64 characters of )"));
+    EXPECT_EQ(Delete(Path("/workers/") + id).body, worker.body);
   }
-  EXPECT_THAT(Get(Path("/workers/") + std::string(65, 'a')), IsError(404, "worker_not_found"));
+  EXPECT_THAT(Get(Path("/workers/") + std::string(65, 'a')), IsError(400, "invalid_request"));
   EXPECT_EQ(calls_, 0);
 }
 

@@ -60,7 +60,9 @@ TEST_F(WorkerRoutesTest, ShowsPipelines) {
   EXPECT_EQ(Get(kOne).body,
             R"({"id":"p-1","name":"","status":"running","source":"","uptime_secs":3})");
   EXPECT_THAT(Get("/api/v1/pipelines/p-2"), IsError(404, "pipeline_not_found"));
-  EXPECT_THAT(Get("/api/v1/pipelines/a.b"), IsError(404, "pipeline_not_found"));
+  EXPECT_THAT(Get("/api/v1/pipelines/a.b"), IsError(400, "invalid_request"));
+  EXPECT_THAT(Get("/api/v1/pipelines/a.b").body,
+              HasSubstr(R"({"error":"pipeline id must be 1 to 64 characters of )"));
 }
 
 TEST_F(WorkerRoutesTest, ChangesAPipeline) {

@@ -143,6 +143,7 @@ TEST(SubjectsTest, NamesAreCheckedAtTheEdge) {
     EXPECT_EQ(ValidateWorkerId(bad).code(), StatusCode::kInvalidArgument) << bad;
     EXPECT_EQ(ValidatePipelineName(bad).code(), StatusCode::kInvalidArgument) << bad;
     EXPECT_EQ(ValidateGroupId(bad).code(), StatusCode::kInvalidArgument) << bad;
+    EXPECT_EQ(ValidatePipelineId(bad).code(), StatusCode::kInvalidArgument) << bad;
   }
   EXPECT_FALSE(ValidateWorkerId(std::string(65, 'w')).ok());
   EXPECT_FALSE(ValidatePipelineName("_external").ok());
