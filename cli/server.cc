@@ -2,7 +2,6 @@
 // is a member of a cluster as well.
 
 #include <algorithm>
-#include <functional>
 #include <thread>
 
 #include "absl/random/random.h"
@@ -43,7 +42,7 @@ absl::StatusOr<std::unique_ptr<transport::NatsConnection>> Join(const std::strin
   return ConnectToBroker(client_name, std::move(found.broker_urls));
 }
 
-// Tries until the broker is reached: the worker may well be started before the rest. CANCELLED when
+// Tries until the broker is reached: the worker may well be started before the rest. Null when
 // asked to shut down meanwhile.
 absl::StatusOr<std::unique_ptr<transport::NatsConnection>> JoinForEver(
     const std::string& client_name, std::string* prefix) {
@@ -56,8 +55,10 @@ absl::StatusOr<std::unique_ptr<transport::NatsConnection>> JoinForEver(
     const absl::Duration wait = backoff * absl::Uniform(random, 0.1, 1.0);
     LOG(WARNING) << connection.status().message() << "; trying again in "
                  << absl::FormatDuration(absl::Floor(wait, absl::Milliseconds(1)));
-    if (SleepUnlessShutdown(wait))
-      return absl::CancelledError("shut down before the cluster was reached");
+    if (SleepUnlessShutdown(wait)) {
+      LOG(INFO) << "shut down before the cluster was reached";
+      return nullptr;
+    }
     backoff = std::min(backoff * 2, kLongestBackoff);
   }
 }
@@ -76,29 +77,33 @@ absl::Status Run() {
       const std::unique_ptr<rest::HttpServer> http,
       rest::HttpServer::Start(HttpOptionsFromFlags(),
                               rest::WorkerRoutes(*local, transport::Subjects(), keys)));
-  std::unique_ptr<transport::NatsConnection> connection;
+  std::unique_ptr<transport::NatsConnection> connection;  // outlives the worker
   worker::WorkerOptions options;
   options.worker_id = id;
   options.address = FLAGS_advertise_address.empty() ? HttpAddress(FLAGS_bind, http->port())
                                                     : FLAGS_advertise_address;
   options.version = kVersion;
   options.subject_prefix = FLAGS_subject_prefix;
+  options.joins_later = clustered;
   options.max_pipelines = FLAGS_max_pipelines;
   options.cpu_cores = std::max(1u, std::thread::hardware_concurrency());
+  ASSIGN_OR_RETURN(const std::unique_ptr<worker::Worker> worker,
+                   worker::Worker::Start(options, {.cluster = nullptr, .local = *local}));
+  LOG(INFO) << "worker " << id << " listening on " << options.address
+            << (clustered ? ", joining its cluster" : ", alone");
+  absl::Status reason;
   if (clustered) {
     std::string prefix = FLAGS_subject_prefix;
     ASSIGN_OR_RETURN(connection, JoinForEver("varpulis-worker-" + id, &prefix));
-    options.subject_prefix = prefix;
+    if (connection != nullptr) {
+      RETURN_IF_ERROR(
+          worker->Join(*connection, prefix, [&connection] { return connection->server_id(); }));
+      LOG(INFO) << "worker " << id << " joined, broker " << connection->connected_url();
+      reason = WaitForShutdown();
+    }
+  } else {
+    reason = WaitForShutdown();
   }
-  std::function<std::string()> broker_id;
-  if (connection != nullptr) broker_id = [&connection] { return connection->server_id(); };
-  ASSIGN_OR_RETURN(const std::unique_ptr<worker::Worker> worker,
-                   worker::Worker::Start(options, {.cluster = connection.get(),
-                                                   .local = *local,
-                                                   .broker_id = std::move(broker_id)}));
-  LOG(INFO) << "worker " << id << " listening on " << options.address
-            << (clustered ? ", broker " + connection->connected_url() : ", alone");
-  absl::Status reason = WaitForShutdown();
   worker->Stop(kWorkerGrace);
   http->Stop(kShutdownGrace);
   return reason;

@@ -37,7 +37,7 @@ absl::StatusOr<std::unique_ptr<CommandService>> CommandService::Start(Options op
                                       .version = chosen.version,
                                       .description = "Runs pipelines for a Varpulis coordinator",
                                       .metadata = {{"worker_id", chosen.worker_id}}}));
-  RETURN_IF_ERROR(service->Serve(host.options().subjects));
+  RETURN_IF_ERROR(service->Serve(host.subjects()));
   return service;
 }
 

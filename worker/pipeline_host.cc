@@ -77,9 +77,17 @@ OutputRouter::Options OutputsOf(const DeployPipelineRequest& request, std::strin
 }  // namespace
 
 PipelineHost::PipelineHost(Options options, Deps deps)
-    : options_(std::move(options)), deps_(deps) {}
+    : options_(std::move(options)),
+      local_(deps.local),
+      cluster_(deps.cluster),
+      subjects_(options_.subjects) {}
 
 PipelineHost::~PipelineHost() { StopAll(absl::ZeroDuration()); }
+
+void PipelineHost::Join(transport::Bus& cluster, transport::Subjects subjects) {
+  cluster_ = &cluster;
+  subjects_ = std::move(subjects);
+}
 
 PipelineHost::Key PipelineHost::KeyOf(const Placement& placement) {
   // Local pipelines may share a name: each is a placement of its own.
@@ -118,8 +126,7 @@ absl::Status PipelineHost::CheckCapacity() const {
 }
 
 std::vector<std::string> PipelineHost::InputSubjects(const DeployPipelineRequest& request) const {
-  std::vector<std::string> subjects{
-      options_.subjects.AnyIntoPipeline(request.group_id(), request.name())};
+  std::vector<std::string> subjects{subjects_.AnyIntoPipeline(request.group_id(), request.name())};
   for (const std::string& extra : request.extra_input_subjects()) {
     if (std::find(subjects.begin(), subjects.end(), extra) == subjects.end()) {
       subjects.push_back(extra);
@@ -129,7 +136,7 @@ std::vector<std::string> PipelineHost::InputSubjects(const DeployPipelineRequest
 }
 
 void PipelineHost::Deploy(DeployPipelineRequest request, const Done<DeployPipelineResponse>& done) {
-  if (deps_.cluster == nullptr) {
+  if (cluster_ == nullptr) {
     return done(absl::FailedPreconditionError("this server belongs to no cluster"));
   }
   if (const absl::Status valid = CheckDeploy(request); !valid.ok()) return done(valid);
@@ -179,11 +186,11 @@ absl::StatusOr<PipelineHost::HostedPtr> PipelineHost::Start(const DeployPipeline
                                                             EnginePtr engine) {
   HostedPtr hosted =
       MakeHosted(PlacementOf(request), request.source(), std::move(engine),
-                 OutputsOf(request, options_.subjects.Output(request.group_id(), request.name())),
-                 *deps_.cluster, request.paused());
+                 OutputsOf(request, subjects_.Output(request.group_id(), request.name())),
+                 *cluster_, request.paused());
   auto inputs = PipelineInputs::Start(hosted->placement,
                                       {.subjects = InputSubjects(request), .now = options_.now},
-                                      *deps_.cluster, *hosted->runner);
+                                      *cluster_, *hosted->runner);
   if (!inputs.ok()) return inputs.status();
   hosted->inputs = std::move(*inputs);
   Adopt(hosted);
@@ -229,7 +236,7 @@ void PipelineHost::DeployLocal(std::string name, std::string source,
             .routes = {},
             .fallback_subject = transport::Subjects().Output("local", placement.id.str())};
         HostedPtr hosted = MakeHosted(std::move(placement), source, std::move(*engine),
-                                      std::move(outputs), deps_.local, /*paused=*/false);
+                                      std::move(outputs), local_, /*paused=*/false);
         Adopt(hosted);
         done(Deployed(*hosted));
       });

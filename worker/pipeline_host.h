@@ -50,7 +50,7 @@ class PipelineHost {
     WallClock now;
   };
   struct Deps {
-    transport::Bus* cluster = nullptr;  // null: no placements, only local pipelines
+    transport::Bus* cluster = nullptr;  // null: no placements before Join, only local pipelines
     transport::Bus& local;
   };
   using HostedPtr = std::shared_ptr<HostedPipeline>;
@@ -59,6 +59,10 @@ class PipelineHost {
 
   PipelineHost(Options options, Deps deps);
   ~PipelineHost();  // StopAll without grace, when that has not happened
+
+  // Where the placements' events are, for a host that began without. Once, before the first Deploy.
+  void Join(transport::Bus& cluster, transport::Subjects subjects);
+  const transport::Subjects& subjects() const { return subjects_; }
 
   // ---- fencing
   // stale_epoch for a leader below the highest seen; a higher one is remembered.
@@ -137,7 +141,10 @@ class PipelineHost {
   HostedPtr FindByKey(const Key& key) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Options options_;
-  const Deps deps_;
+  transport::Bus& local_;
+  // Set by Join before there is anybody who deploys placements, which alone need them.
+  transport::Bus* cluster_;
+  transport::Subjects subjects_;
   std::atomic<uint64_t> leader_epoch_{0};
   std::atomic<bool> draining_{false};
   WorkerCounters totals_;

@@ -62,8 +62,7 @@ class Worker::Shell {
   Shell(WorkerOptions options, WorkerDeps deps)
       : options_(Completed(std::move(options))),
         deps_(Completed(std::move(deps))),
-        subjects_(options_.subject_prefix),
-        host_({.subjects = subjects_,
+        host_({.subjects = transport::Subjects(options_.subject_prefix),
                .max_pipelines = options_.max_pipelines,
                .max_in_flight_events = options_.max_in_flight_events,
                .now = deps_.wall_clock_ns},
@@ -80,24 +79,34 @@ class Worker::Shell {
                                           .not_ready_reason = [this] { return NotReady(); }},
                                          deps_.local, host_));
     if (deps_.cluster == nullptr) return absl::OkStatus();
+    return Join(*deps_.cluster, options_.subject_prefix, deps_.broker_id);
+  }
+
+  absl::Status Join(transport::Bus& cluster, const std::string& subject_prefix,
+                    std::function<std::string()> broker_id) {
+    RETURN_IF_ERROR(transport::ValidateSubjectPrefix(subject_prefix));
+    cluster_ = &cluster;
+    subjects_ = transport::Subjects(subject_prefix);
+    broker_id_ = std::move(broker_id);
+    host_.Join(cluster, subjects_);
     ASSIGN_OR_RETURN(commands_, CommandService::Start({.worker_id = options_.worker_id,
                                                        .incarnation = incarnation_,
                                                        .version = options_.version},
-                                                      *deps_.cluster, host_));
+                                                      cluster, host_));
     // Who sends a command over another connection once we have returned is heard. Without a broker
     // there is nothing to wait for: the transport subscribes when it connects.
-    if (const absl::Status flushed = deps_.cluster->Flush(kFlushTimeout); !flushed.ok()) {
+    if (const absl::Status flushed = cluster.Flush(kFlushTimeout); !flushed.ok()) {
       LOG(WARNING) << "worker " << options_.worker_id
                    << " starts without a broker: " << flushed.message();
     }
-    connection_ = deps_.cluster->AddConnectionListener([this](transport::ConnectionState state) {
+    connection_ = cluster.AddConnectionListener([this](transport::ConnectionState state) {
       const bool connected = state == transport::ConnectionState::kConnected;
       strand_->Post([this, connected] {
         Perform(connected ? session_.OnConnected() : session_.OnDisconnected());
       });
     });
     strand_->Post([this] {
-      Perform(session_.OnStarted(deps_.cluster->state() == transport::ConnectionState::kConnected));
+      Perform(session_.OnStarted(cluster_->state() == transport::ConnectionState::kConnected));
     });
     return absl::OkStatus();
   }
@@ -121,7 +130,8 @@ class Worker::Shell {
  private:
   std::string NotReady() const {
     if (host_.draining()) return "draining";
-    if (deps_.cluster != nullptr && !registered_) return "not registered with a coordinator";
+    const bool clustered = deps_.cluster != nullptr || options_.joins_later;
+    if (clustered && !registered_) return "not registered with a coordinator";
     return "";
   }
 
@@ -155,8 +165,7 @@ class Worker::Shell {
     for (auto& placement : host_.Placements()) *request.add_running() = std::move(placement);
     // The callback may come after this object has gone; the strand, shared, then drops the task.
     transport::Call<RegisterWorkerResponse>(
-        *deps_.cluster, subjects_.Register(), request,
-        {.timeout = kRegisterTimeout, .request_id = ""},
+        *cluster_, subjects_.Register(), request, {.timeout = kRegisterTimeout, .request_id = ""},
         [this, strand = strand_, attempt](absl::StatusOr<RegisterWorkerResponse> response) {
           strand->Post([this, attempt, response = std::move(response)] {
             OnRegisterReply(attempt, response);
@@ -210,10 +219,10 @@ class Worker::Shell {
     heartbeat.set_incarnation(incarnation_);
     for (auto& placement : host_.Placements()) *heartbeat.add_pipelines() = std::move(placement);
     heartbeat.set_leader_epoch(host_.highest_leader_epoch());
-    if (deps_.broker_id) heartbeat.set_broker(deps_.broker_id());
+    if (broker_id_) heartbeat.set_broker(broker_id_());
     heartbeat.set_draining(host_.draining());
     transport::Call<HeartbeatResponse>(
-        *deps_.cluster, subjects_.Heartbeat(options_.worker_id), heartbeat,
+        *cluster_, subjects_.Heartbeat(options_.worker_id), heartbeat,
         {.timeout = session_.heartbeat_interval(), .request_id = ""},
         [this, strand = strand_](const absl::StatusOr<HeartbeatResponse>& response) {
           if (response.ok() || absl::IsDeadlineExceeded(response.status())) return;  // content
@@ -237,7 +246,7 @@ class Worker::Shell {
     WorkerRequest request;
     request.set_worker_id(options_.worker_id);
     const auto deleted = transport::CallAndWait<DeleteWorkerResponse>(
-        *deps_.cluster, subjects_.Api("workers", "delete"), request,
+        *cluster_, subjects_.Api("workers", "delete"), request,
         {.timeout = kDeregisterTimeout, .request_id = ""});
     // Best effort: a coordinator that does not hear it will miss the heartbeats.
     if (!deleted.ok()) LOG(WARNING) << "deregistration failed: " << deleted.status().message();
@@ -245,11 +254,15 @@ class Worker::Shell {
 
   const WorkerOptions options_;
   const WorkerDeps deps_;
-  const transport::Subjects subjects_;
   const std::string incarnation_ = NewUuid();
   std::atomic<bool> registered_{false};
   std::atomic<bool> stopped_{false};
   PipelineHost host_;
+
+  // Set by Join, before the first task on the strand and the first command.
+  transport::Bus* cluster_ = nullptr;
+  transport::Subjects subjects_;
+  std::function<std::string()> broker_id_;
 
   // On the strand.
   Session session_;
@@ -269,6 +282,11 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Start(WorkerOptions options, Wor
   auto shell = std::make_unique<Shell>(std::move(options), std::move(deps));
   RETURN_IF_ERROR(shell->Start());
   return std::unique_ptr<Worker>(new Worker(std::move(shell)));
+}
+
+absl::Status Worker::Join(transport::Bus& cluster, const std::string& subject_prefix,
+                          std::function<std::string()> broker_id) {
+  return shell_->Join(cluster, subject_prefix, std::move(broker_id));
 }
 
 void Worker::Stop(absl::Duration grace) { shell_->Stop(grace); }

@@ -18,6 +18,7 @@ struct WorkerOptions {
   std::string address;    // base URL of this worker's HTTP API, told to the coordinator
   std::string version;
   std::string subject_prefix = "varpulis.cluster";
+  bool joins_later = false;  // a cluster follows with Join; not ready until then
   uint32_t max_pipelines = 100;
   uint32_t cpu_cores = std::thread::hardware_concurrency();
   absl::Duration heartbeat_interval = absl::Seconds(5);  // until the coordinator says otherwise
@@ -25,7 +26,7 @@ struct WorkerOptions {
 };
 
 struct WorkerDeps {
-  transport::Bus* cluster = nullptr;  // null: single-server mode
+  transport::Bus* cluster = nullptr;  // null: single-server mode, or not reached yet (Join)
   transport::Bus& local;              // serves proto/worker_api.proto
   // The broker that `cluster` is connected to, for heartbeats. May be empty.
   std::function<std::string()> broker_id = {};
@@ -41,6 +42,12 @@ class Worker {
  public:
   // Returns once commands and the local API are served; registration goes on by itself.
   static absl::StatusOr<std::unique_ptr<Worker>> Start(WorkerOptions options, WorkerDeps deps);
+
+  // The cluster of a worker that was started with `joins_later`, once it is reached. Once, and not
+  // after Stop; by the thread that stops. Returns as Start does.
+  absl::Status Join(transport::Bus& cluster, const std::string& subject_prefix,
+                    std::function<std::string()> broker_id);
+
   ~Worker();  // Stop(zero), when that has not happened
 
   // Refuses deploys, ends the input, finishes what was accepted for at most `grace`, deregisters,

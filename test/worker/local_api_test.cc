@@ -207,6 +207,38 @@ TEST_F(LocalApiTest, AClusteredWorkerIsReadyOnceRegistered) {
   workers_.clear();
 }
 
+TEST_F(LocalApiTest, AWorkerThatJoinsLaterServesMeanwhile) {
+  auto local = transport::NewLocalBus();
+  WorkerOptions options;
+  options.worker_id = "late";
+  options.joins_later = true;
+  auto started = Worker::Start(options, {.cluster = nullptr, .local = *local});
+  ASSERT_TRUE(started.ok()) << started.status();
+  Worker& worker = **started;
+  const auto ask = [&](const char* verb) {
+    return transport::CallAndWait<WorkerReadyResponse>(*local, subjects_.Api("worker", verb),
+                                                       Empty());
+  };
+  EXPECT_EQ(ask("ready")->reason(), "not registered with a coordinator");
+  EXPECT_EQ(ask("health")->status(), "healthy");
+  DeployWorkerPipelineRequest request;
+  request.set_name("p");
+  request.set_source(kCopy);
+  ASSERT_TRUE(transport::CallAndWait<DeployPipelineResponse>(
+                  *local, subjects_.Api("pipelines", "deploy"), request)
+                  .ok());
+
+  ScriptedCoordinator coordinator(*bus_);
+  ASSERT_TRUE(worker.Join(*bus_, "varpulis.cluster", [] { return std::string("broker-1"); }).ok());
+  ASSERT_TRUE(coordinator.heartbeats.WaitForSize(1));
+  EXPECT_EQ(ask("ready")->status(), "ready");
+  EXPECT_EQ(coordinator.registrations.items()[0].capacity().pipelines_running(), 1u);
+  const std::string id = Deploy("late", DeployOf("q", kCopy));
+  EXPECT_TRUE(Inject("late", InjectOf(id, MakeEvent("In"))).ok());
+  worker.Stop(absl::Seconds(1));
+  EXPECT_EQ(coordinator.deleted.size(), 1u);
+}
+
 TEST_F(LocalApiTest, AGroupsPipelineIsSeenButChangedByItsCoordinatorOnly) {
   StartWorker("w");
   const std::string id = Deploy("w", DeployOf("p", kCopy).Epoch(2));

@@ -201,8 +201,9 @@ transport::NatsConnection& Cluster::bus() {
 }
 
 Node* Cluster::StartNode(const std::string& name, std::vector<std::string> args,
-                         std::vector<std::pair<std::string, std::string>> environment) {
-  if (broker_ != nullptr) args.push_back("--nats=" + broker_->url());
+                         std::vector<std::pair<std::string, std::string>> environment,
+                         bool add_broker) {
+  if (add_broker && broker_ != nullptr) args.push_back("--nats=" + broker_->url());
   std::unique_ptr<Node> node = Launch(name, std::move(args), std::move(environment));
   if (node == nullptr) return nullptr;
   others_.push_back(std::move(node));

@@ -91,9 +91,11 @@ class Cluster {
   Node& worker(int index) { return *workers_.at(index); }
   const std::string& folder() const { return folder_; }
 
-  // A further process of this cluster, e.g. {"gateway", "--port=0"}; --nats is added.
+  // A further process of this cluster, e.g. {"gateway", "--port=0"}; --nats is added unless asked
+  // not to.
   Node* StartNode(const std::string& name, std::vector<std::string> args,
-                  std::vector<std::pair<std::string, std::string>> environment = {});
+                  std::vector<std::pair<std::string, std::string>> environment = {},
+                  bool add_broker = true);
   // The port after "http://…:" in the first log line that contains `marker`; 0 when it does not
   // come.
   int WaitForPort(Node& node, const std::string& marker,
