@@ -1,8 +1,12 @@
 #include "cli/broker.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "absl/strings/match.h"
@@ -25,7 +29,22 @@ bool BrokerIsNamed() {
          (context != nullptr && *context != '\0');
 }
 
-absl::StatusOr<std::unique_ptr<transport::BrokerProcess>> StartBroker(int port) {
+// Two brokers on one store would ruin it. Held until the process ends.
+absl::Status LockStateDir() {
+  const std::string path = StateDir() + "/lock";
+  const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (fd < 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("cannot write ", path, ": ", strerror(errno)));
+  }
+  if (flock(fd, LOCK_EX | LOCK_NB) == 0) return absl::OkStatus();
+  close(fd);
+  return absl::FailedPreconditionError(
+      absl::StrCat("another varpulis keeps its broker's data in ", StateDir(),
+                   "; choose another folder with --state-dir, or its broker with --nats"));
+}
+
+absl::StatusOr<std::unique_ptr<BrokerKeeper>> StartBroker(int port) {
   std::error_code error;
   std::filesystem::create_directories(StateDir(), error);
   if (error) {
@@ -33,17 +52,20 @@ absl::StatusOr<std::unique_ptr<transport::BrokerProcess>> StartBroker(int port) 
                                                       ": ", error.message(),
                                                       "; choose one with --state-dir"));
   }
+  RETURN_IF_ERROR(LockStateDir());
   const bool loopback =
       FLAGS_bind == "127.0.0.1" || FLAGS_bind == "localhost" || FLAGS_bind == "::1";
   if (!loopback && !FLAGS_insecure) {
     LOG(WARNING) << "the embedded broker has no login and so listens on 127.0.0.1 only; workers on "
                     "other machines need --nats with a broker of your own, or --insecure";
   }
-  return transport::BrokerProcess::Start(
-      {.port = port,
-       .host = !loopback && FLAGS_insecure ? FLAGS_bind : "127.0.0.1",
-       .store_dir = StateDir() + "/jetstream",
-       .log_file = StateDir() + "/nats-server.log"});
+  ASSIGN_OR_RETURN(std::unique_ptr<transport::BrokerProcess> process,
+                   transport::BrokerProcess::Start(
+                       {.port = port,
+                        .host = !loopback && FLAGS_insecure ? FLAGS_bind : "127.0.0.1",
+                        .store_dir = StateDir() + "/jetstream",
+                        .log_file = StateDir() + "/nats-server.log"}));
+  return std::make_unique<BrokerKeeper>(std::move(process));
 }
 
 }  // namespace

@@ -6,14 +6,14 @@
 
 #include "absl/status/statusor.h"
 
-#include "transport/broker_process.h"
+#include "cli/broker_keeper.h"
 #include "transport/nats_connection.h"
 
 namespace varpulis::cli {
 
 // A connection, and the broker behind it when this process started one.
 struct Broker {
-  std::unique_ptr<transport::BrokerProcess> process;  // null: somebody else's
+  std::unique_ptr<BrokerKeeper> process;  // null: somebody else's
   std::unique_ptr<transport::NatsConnection> connection;
 };
 
