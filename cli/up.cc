@@ -7,8 +7,9 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <functional>
 #include <iostream>
+#include <set>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -21,15 +22,22 @@
 #include "cli/commands.h"
 #include "cli/flags.h"
 #include "cli/http.h"
+#include "cli/ready.h"
 
 namespace varpulis::cli {
 namespace {
 
-// What the children share: the broker's URL, its login, the keys. Through the environment, so that
+using Environment = std::vector<std::pair<std::string, std::string>>;
+using Children = std::vector<std::unique_ptr<ChildProcess>>;
+
+// What the children share: the broker's URLs, its login, the keys. Through the environment, so that
 // no secret shows in ps.
-std::vector<std::pair<std::string, std::string>> SharedEnvironment(const std::string& broker_url) {
-  std::vector<std::pair<std::string, std::string>> environment = {{"NATS_URL", broker_url},
-                                                                  {"VARPULIS_NATS", broker_url}};
+Environment SharedEnvironment(const std::string& broker_urls) {
+  // The empty ones are for us, or would lead elsewhere.
+  Environment environment = {{"NATS_URL", broker_urls},
+                             {"VARPULIS_NATS", broker_urls},
+                             {"VARPULIS_COORDINATOR", ""},
+                             {"NOTIFY_SOCKET", ""}};
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) environment.emplace_back(name, value);
   };
@@ -45,25 +53,34 @@ std::vector<std::pair<std::string, std::string>> SharedEnvironment(const std::st
   return environment;
 }
 
-using Children = std::vector<std::unique_ptr<ChildProcess>>;
+absl::Status StartChild(const std::string& label, std::vector<std::string> args,
+                        Environment environment, Children* children) {
+  args.push_back("--bind=" + FLAGS_bind);
+  args.push_back("--subject-prefix=" + FLAGS_subject_prefix);
+  ASSIGN_OR_RETURN(
+      std::unique_ptr<ChildProcess> child,
+      ChildProcess::Start(
+          {.label = label, .args = std::move(args), .environment = std::move(environment)}));
+  children->push_back(std::move(child));
+  return absl::OkStatus();
+}
 
-absl::Status StartChildren(const std::string& broker_url, Children* children) {
-  const std::vector<std::pair<std::string, std::string>> environment =
-      SharedEnvironment(broker_url);
-  const auto start = [&](const std::string& label, std::vector<std::string> args) -> absl::Status {
-    args.push_back("--bind=" + FLAGS_bind);
-    args.push_back("--subject-prefix=" + FLAGS_subject_prefix);
-    ASSIGN_OR_RETURN(
-        std::unique_ptr<ChildProcess> child,
-        ChildProcess::Start({.label = label, .args = std::move(args), .environment = environment}));
-    children->push_back(std::move(child));
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(start("coordinator", {"coordinator", absl::StrCat("--port=", FLAGS_port)}));
+absl::Status StartCoordinator(Environment environment, const ReadySocket& ready,
+                              Children* children) {
+  // The first of two counts.
+  environment.insert(environment.begin(), {"NOTIFY_SOCKET", ready.address()});
+  return StartChild("coordinator",
+                    {"coordinator", absl::StrCat("--port=", FLAGS_port), "--keep-serving"},
+                    std::move(environment), children);
+}
+
+absl::Status StartWorkers(const Environment& environment, Children* children) {
   for (uint32_t i = 0; i < FLAGS_workers; ++i) {
     const uint32_t port = FLAGS_worker_port == 0 ? 0 : FLAGS_worker_port + i;
-    RETURN_IF_ERROR(start(absl::StrCat("worker-", i), {"server", absl::StrCat("--port=", port),
-                                                       absl::StrCat("--worker-id=worker-", i)}));
+    RETURN_IF_ERROR(StartChild(
+        absl::StrCat("worker-", i),
+        {"server", absl::StrCat("--port=", port), absl::StrCat("--worker-id=worker-", i)},
+        environment, children));
   }
   return absl::OkStatus();
 }
@@ -79,24 +96,28 @@ void Print(const ChildProcess& child, const std::string& line) {
 }
 
 // Copies logs until a signal comes or the coordinator ends by itself; a worker that dies is
-// reported and the rest goes on.
-absl::Status Watch(const Children& children, int signals) {
-  std::vector<bool> ended(children.size(), false);
+// reported and the rest goes on. `on_ready` is called when the coordinator serves: a worker started
+// earlier would not find it.
+absl::Status Watch(Children& children, int signals, ReadySocket& ready,
+                   const std::function<absl::Status()>& on_ready) {
+  std::set<const ChildProcess*> ended;
   while (true) {
-    std::vector<pollfd> polls = {{signals, POLLIN, 0}};
+    std::vector<pollfd> polls = {{signals, POLLIN, 0}, {ready.fd(), POLLIN, 0}};
+    const size_t first = polls.size();
     for (const auto& child : children) polls.push_back({child->output_fd(), POLLIN, 0});
     if (poll(polls.data(), polls.size(), -1) < 0) continue;
     if (polls[0].revents != 0) return absl::OkStatus();
-    for (size_t i = 0; i < children.size(); ++i) {
+    for (size_t i = 0; i + first < polls.size(); ++i) {
       ChildProcess& child = *children[i];
-      if (ended[i] || polls[i + 1].revents == 0) continue;
+      if (ended.contains(&child) || polls[i + first].revents == 0) continue;
       if (child.ReadLines([&](const std::string& line) { Print(child, line); })) continue;
-      ended[i] = true;
+      ended.insert(&child);
       const int status = child.Wait();
       if (i == 0)
         return absl::UnavailableError(absl::StrCat("the coordinator ended with status ", status));
       LOG(ERROR) << child.label() << " ended with status " << status;
     }
+    if (ready.Ready()) RETURN_IF_ERROR(on_ready());
   }
 }
 
@@ -120,8 +141,12 @@ void StopChildren(Children& children) {
 
 absl::Status Run() {
   ASSIGN_OR_RETURN(Broker broker, ConnectOrStartBroker("varpulis-up"));
-  const std::string broker_url = IsSet("nats") ? FLAGS_nats : broker.connection->connected_url();
+  const std::string shown = broker.connection->connected_url();  // without a login
   broker.connection.reset();  // it was only to see that the broker is there
+  ASSIGN_OR_RETURN(const transport::NatsOptions options, NatsOptionsFromFlags("varpulis-up"));
+  const Environment environment = SharedEnvironment(
+      broker.process != nullptr ? broker.process->url() : absl::StrJoin(options.urls, ","));
+  ASSIGN_OR_RETURN(const std::unique_ptr<ReadySocket> ready, ReadySocket::Open());
 
   sigset_t mask;
   sigemptyset(&mask);
@@ -129,12 +154,15 @@ absl::Status Run() {
   sigaddset(&mask, SIGTERM);
   const int signals = signalfd(-1, &mask, SFD_CLOEXEC);
   Children children;
-  absl::Status status = StartChildren(broker_url, &children);
+  absl::Status status = StartCoordinator(environment, *ready, &children);
   if (status.ok()) {
-    LOG(INFO) << "cluster: one coordinator"
-              << ", " << FLAGS_workers << " worker(s), broker " << broker_url
-              << "; Ctrl-C stops it";
-    status = Watch(children, signals);
+    status = Watch(children, signals, *ready, [&]() -> absl::Status {
+      RETURN_IF_ERROR(StartWorkers(environment, &children));
+      LOG(INFO) << "cluster: one coordinator, " << FLAGS_workers << " worker(s), broker " << shown
+                << "; Ctrl-C stops it";
+      NotifyReady();
+      return absl::OkStatus();
+    });
   }
   StopChildren(children);
   close(signals);
