@@ -19,6 +19,7 @@ inline constexpr char kContentTypeProtobuf[] = "application/protobuf";
 inline constexpr char kServiceErrorHeader[] = "Nats-Service-Error";
 inline constexpr char kServiceErrorCodeHeader[] = "Nats-Service-Error-Code";
 inline constexpr char kRequestIdHeader[] = "Varpulis-Request-Id";  // idempotency of mutating calls
+inline constexpr char kTimeoutHeader[] = "Varpulis-Timeout-Ms";    // how long the caller waits
 inline constexpr char kChunkHeader[] = "Varpulis-Chunk";           // "{id} {index} {count}"
 
 // A message to send. Value type.

@@ -1,5 +1,7 @@
 #include "transport/rpc.h"
 
+#include <algorithm>
+
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -49,6 +51,10 @@ void CallRaw(Bus& bus, const std::string& subject, const google::protobuf::Messa
   message.payload = request.SerializeAsString();
   if (!options.request_id.empty()) {
     message.headers.emplace_back(kRequestIdHeader, options.request_id);
+  }
+  if (options.tells_timeout) {
+    const int64_t milliseconds = std::max<int64_t>(1, absl::ToInt64Milliseconds(options.timeout));
+    message.headers.emplace_back(kTimeoutHeader, absl::StrCat(milliseconds));
   }
   // Shared, because a ReplyCallback must be copyable.
   std::shared_ptr<google::protobuf::Message> prototype = std::move(reply_prototype);

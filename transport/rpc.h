@@ -15,10 +15,14 @@
 namespace varpulis::transport {
 
 inline constexpr absl::Duration kDefaultRequestTimeout = absl::Seconds(10);
+// What a caller that does not tell is taken to wait: the default of `nats req`.
+inline constexpr absl::Duration kAssumedRequestTimeout = absl::Seconds(5);
 
 struct CallOptions {
   absl::Duration timeout = kDefaultRequestTimeout;
   std::string request_id;  // idempotency key of a mutating call; empty: none
+  // Told to the server, so that it can answer before nobody listens any more.
+  bool tells_timeout = true;
 };
 
 // ---- client side
@@ -58,8 +62,9 @@ absl::StatusOr<Reply> CallAndWait(Bus& bus, const std::string& subject,
 // What a handler knows of a request besides its body.
 struct RequestContext {
   std::string subject;
-  std::string request_id;      // empty: none was given
-  bool expects_reply = false;  // false: it was published, not requested
+  std::string request_id;                           // empty: none was given
+  bool expects_reply = false;                       // false: it was published, not requested
+  absl::Duration timeout = kAssumedRequestTimeout;  // how long the caller waits for the answer
 };
 
 // The untyped way to answer exactly once. Move-only; thread-safe to move between threads. Destroyed

@@ -5,6 +5,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "glog/logging.h"
@@ -80,6 +81,15 @@ bool IsSemVer(absl::string_view text) {
     }
   }
   return dots == 2 && digit_before;
+}
+
+absl::Duration TimeoutOf(const InboundMessage& request) {
+  const std::optional<std::string> header = request.Header(kTimeoutHeader);
+  int64_t milliseconds = 0;
+  if (!header.has_value() || !absl::SimpleAtoi(*header, &milliseconds) || milliseconds <= 0) {
+    return kAssumedRequestTimeout;
+  }
+  return absl::Milliseconds(milliseconds);
 }
 
 }  // namespace
@@ -231,6 +241,7 @@ absl::Status Service::ServeRaw(const std::string& subject, std::string endpoint_
     context.subject = std::string(whole->subject());
     context.request_id = whole->Header(kRequestIdHeader).value_or("");
     context.expects_reply = !whole->reply_to().empty();
+    context.timeout = TimeoutOf(*whole);
     RawReplier replier(std::make_unique<RawReplier::State>(RawReplier::State{
         bus, context.subject, std::string(whole->reply_to()), EncodingOf(*whole), arrived, stats}));
     std::unique_ptr<google::protobuf::Message> body(prototype->New());

@@ -159,6 +159,25 @@ TEST_F(RpcTest, UndecodableBodiesNeverReachTheHandler) {
   EXPECT_EQ(handled, 0);
 }
 
+TEST_F(RpcTest, TheServerKnowsHowLongTheCallerWaits) {
+  std::vector<absl::Duration> told;  // of the bus's thread; read after the answers have come
+  ServeGroups([&](const RequestContext& context, const GroupRequest&, Replier<GroupInfo> replier) {
+    told.push_back(context.timeout);
+    replier.Reply(GroupInfo());
+  });
+  CallOptions options;
+  options.timeout = absl::Milliseconds(2500);
+  EXPECT_TRUE(Get("g", options).ok());
+  options.tells_timeout = false;
+  EXPECT_TRUE(Get("g", options).ok());
+  for (const char* garbage : {"", "x", "-1", "0", "99999999999999999999"}) {
+    Ask("groups.get", "", {{kTimeoutHeader, garbage}});
+  }
+  ASSERT_EQ(told.size(), 7u);
+  EXPECT_EQ(told[0], absl::Milliseconds(2500));
+  for (size_t i = 1; i < told.size(); ++i) EXPECT_EQ(told[i], kAssumedRequestTimeout) << i;
+}
+
 TEST_F(RpcTest, AMalformedChunkHeaderIsAnswered) {
   ServeEcho();
   for (const char* header : {"", "abc", "abc 5 2", "abc 0 0", "abc 0 x", "abc 0 1 2"}) {
