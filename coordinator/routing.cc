@@ -132,7 +132,8 @@ GroupRouting::GroupRouting(const Group& group, const GroupRouting* previous)
 }
 
 absl::StatusOr<GroupRouting::Choice> GroupRouting::Choose(const varpulis::v1::Event& event,
-                                                          bool strict) const {
+                                                          bool strict,
+                                                          absl::string_view event_id) const {
   const std::optional<size_t> match = matcher_->Match(event.event_type());
   if (!match.has_value() && (strict || destinations_.empty())) {
     return transport::MakeError("no_route",
@@ -145,6 +146,8 @@ absl::StatusOr<GroupRouting::Choice> GroupRouting::Choose(const varpulis::v1::Ev
   if (replicas > 1 && !destination.partition_key.empty()) {
     const varpulis::v1::Value* value = FindField(event, destination.partition_key);
     replica = PartitionOf(value == nullptr ? "" : CanonicalText(*value), replicas);
+  } else if (replicas > 1 && !event_id.empty()) {
+    replica = PartitionOf(event_id, replicas);
   } else if (replicas > 1) {
     replica = static_cast<uint32_t>((*turns_)[pipeline].fetch_add(1) % replicas);
   }

@@ -69,8 +69,10 @@ class GroupRouting {
     Target target;
     bool matched = true;  // false: no route matched, the first pipeline takes it
   };
-  // NOT_FOUND (no_route) when nothing matches and `strict`.
-  absl::StatusOr<Choice> Choose(const varpulis::v1::Event& event, bool strict) const;
+  // NOT_FOUND (no_route) when nothing matches and `strict`. Where replicas take turns, an event
+  // with an id always goes to the same one, which knows whether it has had it.
+  absl::StatusOr<Choice> Choose(const varpulis::v1::Event& event, bool strict,
+                                absl::string_view event_id = {}) const;
 
  private:
   struct Destination {

@@ -150,6 +150,19 @@ TEST(RoutingTest, KeylessReplicasTakeTurnsAcrossNewTables) {
   EXPECT_EQ(second.Choose(Event("T"), false)->target.copy_name, "p#0");
 }
 
+TEST(RoutingTest, AnEventWithAnIdAlwaysGoesToTheSameReplica) {
+  const GroupRouting routing(MakeGroup({"p"}, {}, 3), nullptr);
+  std::set<std::string> used;
+  for (int i = 0; i < 50; ++i) {
+    const std::string id = absl::StrCat("event-", i);
+    const std::string first = routing.Choose(Event("T"), false, id)->target.copy_name;
+    ASSERT_TRUE(routing.Choose(Event("T"), false).ok());
+    EXPECT_EQ(routing.Choose(Event("T"), false, id)->target.copy_name, first) << id;
+    used.insert(first);
+  }
+  EXPECT_EQ(used.size(), 3u);
+}
+
 TEST(RoutingTest, KeyedReplicasFollowTheHashAlsoOfFailedOnes) {
   const GroupRouting routing(MakeGroup({"p"}, {{"_external", "p", {"*"}}}, 4, "user"), nullptr);
   v1::Event event = Event("T");
