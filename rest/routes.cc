@@ -50,6 +50,15 @@ bool MayRetry(const Route& route, const google::protobuf::Message& request,
   return event_id != nullptr && request.GetReflection()->HasField(request, event_id);
 }
 
+// A retry of an inject is one of its event, which is known by its id.
+void SetEventId(absl::string_view idempotency_key, google::protobuf::Message* request) {
+  const auto* event_id = request->GetDescriptor()->FindFieldByName("event_id");
+  if (idempotency_key.empty() || event_id == nullptr) return;
+  const auto* reflection = request->GetReflection();
+  if (reflection->HasField(*request, event_id)) return;
+  reflection->SetString(request, event_id, std::string(idempotency_key));
+}
+
 // One request on its way through NATS. Lives on the exchange's loop; the transport's thread only
 // hands the reply over.
 class PendingCall : public std::enable_shared_from_this<PendingCall> {
@@ -228,6 +237,7 @@ void Routes::Handle(const Admission& admission, const RequestHead& head, const s
   }
   if (!valid.ok()) return exchange->Answer(ErrorResponse(valid));
 
+  SetEventId(head.idempotency_key, request.get());
   transport::CallOptions options;
   options.timeout = options_.timeout;
   options.request_id = std::string(head.idempotency_key);

@@ -274,6 +274,31 @@ TEST_F(CoordinatorRoutesTest, InjectsAnEvent) {
   EXPECT_EQ(last_context_.request_id, "");
 }
 
+TEST_F(CoordinatorRoutesTest, TheIdempotencyKeyOfAnInjectIsItsEventIdUnlessItHasOne) {
+  std::vector<std::string> ids;  // of the bus's thread; read after the answers have come
+  Script<v1::InjectRequest, v1::InjectResponse>(subjects_.Inject(kGroup),
+                                                [&](const v1::InjectRequest& request) {
+                                                  ids.push_back(request.event_id());
+                                                  return v1::InjectResponse();
+                                                });
+  ServeCoordinator();
+  const std::string inject = Path("/pipeline-groups/") + kGroup + "/inject";
+  Post(inject, R"({"event_type":"A"})");
+  Post(inject, R"({"event_type":"A"})", {"Idempotency-Key: key-1"});
+  Post(inject, R"({"event_type":"A","event_id":"e7"})", {"Idempotency-Key: key-1"});
+  EXPECT_THAT(ids, testing::ElementsAre("", "key-1", "e7"));
+}
+
+TEST_F(CoordinatorRoutesTest, TellsHowLongItWaits) {
+  Script<v1::Empty, v1::TopologyResponse>(Api("topology", "get"),
+                                          [](const v1::Empty&) { return v1::TopologyResponse(); });
+  CoordinatorShimOptions options;
+  options.timeout = absl::Seconds(7);
+  ServeCoordinator({}, {}, options);
+  EXPECT_EQ(Get(Path("/topology")).status, 200);
+  EXPECT_EQ(last_context_.timeout, absl::Seconds(7));
+}
+
 TEST_F(CoordinatorRoutesTest, InjectsABatch) {
   Script<v1::InjectBatchRequest, v1::InjectBatchResponse>(
       subjects_.InjectBatch(kGroup), [](const v1::InjectBatchRequest& request) {
