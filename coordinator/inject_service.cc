@@ -9,8 +9,8 @@
 
 #include "base/mutex.h"
 #include "base/status_macros.h"
+#include "coordinator/live_events.h"
 #include "coordinator/runtime.h"
-#include "engine/io/evt.h"
 #include "transport/error_reply.h"
 
 namespace varpulis::coordinator {
@@ -146,14 +146,20 @@ void InjectService::OnInject(const RequestContext& context, v1::InjectRequest re
   if (!group.ok()) return reply.Fail(group.status());
   v1::WorkerInjectRequest command;
   command.set_leader_epoch(runtime_.leader_epoch());
-  if (request.has_event_id()) command.set_event_id(request.event_id());
+  // A retry of the call is one of the event.
+  const std::string& event_id = request.has_event_id() ? request.event_id() : context.request_id;
+  if (const absl::Status valid = ValidateEventId(event_id); !valid.ok()) return reply.Fail(valid);
+  if (const absl::Status valid = ValidateEventType(request.event_type()); !valid.ok()) {
+    return reply.Fail(valid);
+  }
+  if (!event_id.empty()) command.set_event_id(event_id);
   v1::Event& event = *command.mutable_event();
   event.set_event_type(std::move(*request.mutable_event_type()));
   if (request.has_timestamp_ns()) event.set_timestamp_ns(request.timestamp_ns());
   event.mutable_fields()->Swap(request.mutable_fields());
 
   absl::StatusOr<GroupRouting::Choice> choice =
-      (*group)->Choose(event, runtime_.policy().strict_routing);
+      (*group)->Choose(event, runtime_.policy().strict_routing, event_id);
   if (!choice.ok()) return reply.Fail(choice.status());
   if (!choice->target.running) return reply.Fail(NotRunning(choice->target));
   command.set_pipeline_id(choice->target.pipeline_id.str());
@@ -189,8 +195,8 @@ void InjectService::OnInjectBatch(const RequestContext& context,
                                   Replier<v1::InjectBatchResponse> reply) {
   const auto group = FindGroup(context, "inject_batch");
   if (!group.ok()) return reply.Fail(group.status());
-  absl::StatusOr<std::vector<v1::Event>> events = engine::ParseEventText(request.events_text());
-  if (!events.ok()) return reply.Fail(MakeError("invalid_request", events.status().message()));
+  absl::StatusOr<std::vector<v1::Event>> events = ParseLiveEvents(request.events_text());
+  if (!events.ok()) return reply.Fail(events.status());
 
   struct Share {
     Target target;
