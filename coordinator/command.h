@@ -44,6 +44,10 @@ struct DeleteGroup {
   GroupId group;
   ReplyToken reply = kNobody;
 };
+// Whoever waits for a deploy or a delete will soon give up: is told how far it has come.
+struct AnswerDue {
+  ReplyToken reply = kNobody;
+};
 struct DeployAnswered {
   PlacementKey placement;
   WorkerId worker;
@@ -64,7 +68,7 @@ struct Tick {};
 struct ConnectionRestored {};
 
 using Command = std::variant<RegisterWorker, IncumbentChecked, ReceiveHeartbeat, DeleteWorker,
-                             DeployGroup, DeleteGroup, DeployAnswered, UndeployAnswered,
+                             DeployGroup, DeleteGroup, AnswerDue, DeployAnswered, UndeployAnswered,
                              PingAnswered, Tick, ConnectionRestored>;
 
 }  // namespace varpulis::coordinator

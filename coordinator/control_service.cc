@@ -85,21 +85,26 @@ void ControlService::OnDeploy(const RequestContext& context, v1::DeployGroupRequ
   struct Job {
     v1::DeployGroupRequest request;
     std::string request_id;
+    absl::Time answer_by;
     RawReplier reply;
   };
-  auto job = std::make_shared<Job>(Job{std::move(request), context.request_id, std::move(reply)});
+  auto job = std::make_shared<Job>(
+      Job{std::move(request), context.request_id, Runtime::AnswerBy(context), std::move(reply)});
   runtime_.RunAside([this, job] {  // thousands of sources take a while to compile
     const absl::Status valid = ValidateDeploy(job->request, runtime_.policy(), CheckPipelineSource);
     if (!valid.ok()) return job->reply.Fail(valid);
+    const ReplyToken token = runtime_.Expect(std::move(job->reply));
     runtime_.Submit(DeployGroup{std::move(job->request), GroupId(NewUuid()),
-                                std::move(job->request_id),
-                                runtime_.Expect(std::move(job->reply))});
+                                std::move(job->request_id), token});
+    runtime_.RemindAt(job->answer_by, token);
   });
 }
 
-void ControlService::OnDeleteGroup(const RequestContext& /*context*/,
-                                   const v1::GroupRequest& request, RawReplier reply) {
-  runtime_.Submit(DeleteGroup{GroupId(request.group_id()), runtime_.Expect(std::move(reply))});
+void ControlService::OnDeleteGroup(const RequestContext& context, const v1::GroupRequest& request,
+                                   RawReplier reply) {
+  const ReplyToken token = runtime_.Expect(std::move(reply));
+  runtime_.Submit(DeleteGroup{GroupId(request.group_id()), token});
+  runtime_.RemindAt(Runtime::AnswerBy(context), token);
 }
 
 void ControlService::OnValidate(const RequestContext& /*context*/, v1::ValidateRequest request,

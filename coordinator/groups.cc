@@ -65,18 +65,23 @@ void ForEachCopy(Group& group, Fn fn) {
   }
 }
 
-void AnswerDelete(Step& step, Group& group) {
-  if (group.removals_untried > 0) return;
+varpulis::v1::DeleteGroupResponse DeletedSoFar(Step& step, Group& group) {
   varpulis::v1::DeleteGroupResponse response;
   response.set_torn_down(true);
   std::set<std::string> pending;
-  if (!group.waiting_delete.empty() && group.removals > 0) {
+  if (group.removals > 0) {
     ForEachCopy(group, [&](const PlacementKey& key, const Placement& placement) {
       if (step.state.removals.contains({key, placement.worker}))
         pending.insert(placement.worker.str());
     });
   }
   for (const std::string& worker : pending) response.add_pending(worker);
+  return response;
+}
+
+void AnswerDelete(Step& step, Group& group) {
+  if (group.removals_untried > 0 || group.waiting_delete.empty()) return;
+  const varpulis::v1::DeleteGroupResponse response = DeletedSoFar(step, group);
   for (const ReplyToken waiting : std::exchange(group.waiting_delete, {})) {
     step.Reply(waiting, response);
   }
@@ -218,6 +223,21 @@ void FinishUndeploy(Step& step, const UndeployAnswered& command) {
     Group& group = *step.state.FindGroup(command.copy.placement.group);
     MarkTried(group, removal);
     AnswerDelete(step, group);
+  }
+}
+
+void AnswerNow(Step& step, const AnswerDue& command) {
+  for (auto& [id, group] : step.state.groups) {
+    if (std::erase(group.waiting, command.reply) > 0) {
+      ForEachCopy(group, [](const PlacementKey&, Placement& placement) {
+        if (!placement.in_flight) return;
+        placement.error = absl::StrCat("worker ", placement.worker.str(), " has not answered yet");
+      });
+      return step.Reply(command.reply, MakeGroupInfo(step.state, group));
+    }
+    if (std::erase(group.waiting_delete, command.reply) > 0) {
+      return step.Reply(command.reply, DeletedSoFar(step, group));
+    }
   }
 }
 

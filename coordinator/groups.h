@@ -11,6 +11,8 @@ namespace varpulis::coordinator {
 void Deploy(Step& step, const DeployGroup& command);
 void FinishDeploy(Step& step, const DeployAnswered& command);
 void Delete(Step& step, const DeleteGroup& command);
+// The caller of one of these will not wait any longer.
+void AnswerNow(Step& step, const AnswerDue& command);
 void FinishUndeploy(Step& step, const UndeployAnswered& command);
 
 // Status or copy of a placement changed: stores it, renews the routing, answers whoever waits for

@@ -177,7 +177,9 @@ void InjectService::OnInject(const RequestContext& context, v1::InjectRequest re
   transport::Call<v1::WorkerInjectResponse>(
       runtime_.bus(),
       runtime_.policy().subjects.Command(relay->choice.target.worker.str(), "inject"), command,
-      {.timeout = runtime_.options().command_timeout, .request_id = ""},
+      {.timeout = runtime_.TimeoutBy(Runtime::AnswerBy(context)),
+       .request_id = "",
+       .tells_timeout = false},
       [relay](absl::StatusOr<v1::WorkerInjectResponse> answer) {
         const Target& target = relay->choice.target;
         if (!answer.ok()) return relay->reply.Fail(RelayedError(answer.status(), target));
@@ -195,6 +197,7 @@ void InjectService::OnInjectBatch(const RequestContext& context,
                                   Replier<v1::InjectBatchResponse> reply) {
   const auto group = FindGroup(context, "inject_batch");
   if (!group.ok()) return reply.Fail(group.status());
+  const absl::Time answer_by = Runtime::AnswerBy(context);
   absl::StatusOr<std::vector<v1::Event>> events = ParseLiveEvents(request.events_text());
   if (!events.ok()) return reply.Fail(events.status());
 
@@ -229,7 +232,8 @@ void InjectService::OnInjectBatch(const RequestContext& context,
     transport::Call<v1::WorkerInjectBatchResponse>(
         runtime_.bus(),
         runtime_.policy().subjects.Command(share->target.worker.str(), "inject_batch"),
-        share->command, {.timeout = runtime_.options().command_timeout, .request_id = ""},
+        share->command,
+        {.timeout = runtime_.TimeoutBy(answer_by), .request_id = "", .tells_timeout = false},
         [gathering, share](absl::StatusOr<v1::WorkerInjectBatchResponse> answer) {
           if (answer.ok()) {
             gathering->Add(share->target, share->positions, *std::move(answer));

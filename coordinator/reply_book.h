@@ -32,6 +32,11 @@ class ReplyBook {
     return replier;
   }
 
+  bool Waits(ReplyToken token) {
+    MutexLock lock(mutex_);
+    return waiting_.contains(token);
+  }
+
   void FailAll(const absl::Status& status) {
     absl::flat_hash_map<ReplyToken, transport::RawReplier> all;
     {

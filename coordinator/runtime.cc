@@ -50,7 +50,8 @@ bool IsMutation(const Command& command) {
   return !std::holds_alternative<ReceiveHeartbeat>(command) &&
          !std::holds_alternative<DeployAnswered>(command) &&
          !std::holds_alternative<UndeployAnswered>(command) &&
-         !std::holds_alternative<PingAnswered>(command);
+         !std::holds_alternative<PingAnswered>(command) &&
+         !std::holds_alternative<AnswerDue>(command);
 }
 
 std::vector<transport::RecordWrite> ToRecordWrites(const std::vector<StateWrite>& writes) {
@@ -157,6 +158,12 @@ absl::Status Runtime::Serve() {
 
 void Runtime::Submit(Command command) {
   strand_->Post([this, command = std::move(command)] { Handle(command); });
+}
+
+void Runtime::RemindAt(absl::Time answer_by, ReplyToken reply) {
+  strand_->After(answer_by - Now(), [this, reply] {
+    if (replies_.Waits(reply)) Handle(AnswerDue{reply});
+  });
 }
 
 void Runtime::Read(std::function<void(const Reading&)> read) {
@@ -271,7 +278,7 @@ void Runtime::Send(SendDeploy deploy) {
     if (!go.ok()) return answer(go);
     transport::Call<varpulis::v1::DeployPipelineResponse>(
         deps_.bus, policy_.subjects.Command(shared->worker.str(), "deploy"), shared->request,
-        {.timeout = options_.command_timeout, .request_id = ""},
+        {.timeout = options_.command_timeout, .request_id = "", .tells_timeout = false},
         [this, strand = strand_, shared,
          answer](absl::StatusOr<varpulis::v1::DeployPipelineResponse> response) {
           strand->Post([this, shared, answer, response = std::move(response)] {
@@ -292,7 +299,7 @@ void Runtime::Send(SendUndeploy undeploy) {
     if (!go.ok()) return answer(go);
     transport::Call<varpulis::v1::OkResponse>(
         deps_.bus, policy_.subjects.Command(shared->copy.worker.str(), "undeploy"), shared->request,
-        {.timeout = options_.command_timeout / 2, .request_id = ""},
+        {.timeout = options_.command_timeout / 2, .request_id = "", .tells_timeout = false},
         [this, strand = strand_, shared,
          answer](const absl::StatusOr<varpulis::v1::OkResponse>& response) {
           strand->Post([this, shared, answer, status = response.status()] {
@@ -312,7 +319,8 @@ void Runtime::AskIncumbent(CheckIncumbent check, int attempt) {
   const std::string subject =
       policy_.subjects.Command(check.registration.request.worker_id(), "ping");
   transport::Call<varpulis::v1::PingResponse>(
-      deps_.bus, subject, request, {.timeout = options_.ping_timeout, .request_id = ""},
+      deps_.bus, subject, request,
+      {.timeout = options_.ping_timeout, .request_id = "", .tells_timeout = false},
       [this, strand = strand_, check = std::move(check),
        attempt](absl::StatusOr<varpulis::v1::PingResponse> answer) {
         strand->Post([this, check, attempt, answer = std::move(answer)] {

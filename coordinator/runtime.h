@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <deque>
@@ -56,6 +57,17 @@ class Runtime {
 
   ReplyToken Expect(transport::RawReplier replier) { return replies_.Add(std::move(replier)); }
   void Submit(Command command);
+  // When the caller of `context`, which has just arrived, is to be answered at the latest: well
+  // before it gives up, so that it hears our answer and not nothing.
+  static absl::Time AnswerBy(const transport::RequestContext& context) {
+    return Now() + std::min(context.timeout, absl::Minutes(10)) * 4 / 5;
+  }
+  // If `reply` is still owed then, an AnswerDue is submitted.
+  void RemindAt(absl::Time answer_by, ReplyToken reply);
+  // How long a worker may take for a command whose caller is to be answered by then.
+  absl::Duration TimeoutBy(absl::Time answer_by) const {
+    return std::clamp(answer_by - Now(), absl::ZeroDuration(), options_.command_timeout);
+  }
   // Runs `read` on the strand. `ready`: the state is recovered and can be stored.
   struct Reading {
     const ClusterState& state;

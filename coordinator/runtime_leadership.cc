@@ -110,7 +110,7 @@ void Runtime::PingWorkers(const std::function<void()>& done) {
   for (const WorkerId& worker : workers) {
     transport::Call<varpulis::v1::PingResponse>(
         deps_.bus, policy_.subjects.Command(worker.str(), "ping"), request,
-        {.timeout = options_.ping_timeout, .request_id = ""},
+        {.timeout = options_.ping_timeout, .request_id = "", .tells_timeout = false},
         [this, strand = strand_, left, done](absl::StatusOr<varpulis::v1::PingResponse> answer) {
           strand->Post([this, left, done, answer = std::move(answer)] {
             if (answer.ok()) Handle(PingAnswered{*answer});

@@ -30,6 +30,7 @@ Effects Apply(ClusterState& state, const Command& command, absl::Time now, const
                  [&](const DeployGroup& c) { Deploy(step, c); },
                  [&](const DeployAnswered& c) { FinishDeploy(step, c); },
                  [&](const DeleteGroup& c) { Delete(step, c); },
+                 [&](const AnswerDue& c) { AnswerNow(step, c); },
                  [&](const UndeployAnswered& c) { FinishUndeploy(step, c); },
                  [&](const Tick&) { OnTick(step); },
                  [&](const ConnectionRestored&) { OnConnectionRestored(step); },
