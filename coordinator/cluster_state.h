@@ -39,7 +39,8 @@ struct Worker {
   std::string address;
   uint32_t cpu_cores = 0;
   uint32_t max_pipelines = 0;
-  std::string incarnation;  // empty: registered by hand
+  std::string incarnation;
+  bool by_hand = false;  // no process of ours: its incarnation was made by the coordinator
   std::string version;
   bool draining = false;
 

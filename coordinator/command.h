@@ -19,6 +19,7 @@ namespace varpulis::coordinator {
 struct RegisterWorker {
   varpulis::v1::RegisterWorkerRequest request;
   ReplyToken reply = kNobody;
+  std::string new_incarnation;  // of a worker registered by hand, if one is made
 };
 // What the process that holds the id said when it was asked whether it still lives.
 struct IncumbentChecked {

@@ -61,7 +61,7 @@ void ControlService::OnRegister(const RequestContext& /*context*/,
                                 v1::RegisterWorkerRequest request, RawReplier reply) {
   if (const absl::Status valid = ValidateRegistration(request); !valid.ok())
     return reply.Fail(valid);
-  runtime_.Submit(RegisterWorker{std::move(request), runtime_.Expect(std::move(reply))});
+  runtime_.Submit(RegisterWorker{std::move(request), runtime_.Expect(std::move(reply)), NewUuid()});
 }
 
 // Answered also on success when an answer is expected: silence would look like a lost leader.

@@ -42,6 +42,7 @@ Worker WorkerOf(const WorkerRecord& record, absl::Time now) {
   worker.cpu_cores = record.capacity().cpu_cores();
   worker.max_pipelines = record.capacity().max_pipelines();
   worker.incarnation = record.incarnation();
+  worker.by_hand = record.by_hand() || record.incarnation().empty();
   worker.version = record.version();
   worker.draining = record.draining();
   worker.last_seen = now;
@@ -120,6 +121,7 @@ StateWrite StoreWorker(const Worker& worker) {
   record.set_incarnation(worker.incarnation);
   record.set_version(worker.version);
   record.set_draining(worker.draining);
+  record.set_by_hand(worker.by_hand);
   return {WorkerKey(worker.id), record.SerializeAsString()};
 }
 

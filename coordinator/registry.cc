@@ -31,13 +31,14 @@ void CountForeign(Step& step, Worker& worker, uint32_t running) {
   worker.foreign_pipelines = running > ours ? static_cast<uint32_t>(running - ours) : 0;
 }
 
-void Welcome(Step& step, const RegisterWorker& command) {
+// `incarnation`: empty when it is another process's, which is no business of this caller's.
+void Welcome(Step& step, const RegisterWorker& command, const std::string& incarnation) {
   RegisterWorkerResponse response;
   response.set_worker_id(command.request.worker_id());
   response.set_status("registered");
   response.set_heartbeat_interval_secs(
       std::max<int64_t>(1, absl::ToInt64Seconds(step.policy.heartbeat_interval)));
-  if (command.request.has_incarnation()) response.set_incarnation(command.request.incarnation());
+  if (!incarnation.empty()) response.set_incarnation(incarnation);
   response.set_leader_epoch(step.state.leader_epoch);
   step.Reply(command.reply, std::move(response));
 }
@@ -47,12 +48,18 @@ void Admit(Step& step, const RegisterWorker& command) {
   const WorkerId id(request.worker_id());
   const bool known = step.state.FindWorker(id) != nullptr;
   Worker& worker = step.state.workers[id];
-  const bool new_process = !known || worker.incarnation != request.incarnation();
+  const bool by_hand = request.incarnation().empty();
+  const bool keeps_incarnation = by_hand && worker.by_hand && !worker.incarnation.empty();
+  const std::string incarnation = keeps_incarnation ? worker.incarnation
+                                  : by_hand         ? command.new_incarnation
+                                                    : request.incarnation();
+  const bool new_process = !known || worker.incarnation != incarnation;
   worker.id = id;
   worker.address = request.address();
   worker.cpu_cores = request.capacity().cpu_cores();
   worker.max_pipelines = request.capacity().max_pipelines();
-  worker.incarnation = request.incarnation();
+  worker.incarnation = incarnation;
+  worker.by_hand = by_hand;
   worker.version = request.version();
   worker.draining = false;
   worker.unhealthy = false;
@@ -63,7 +70,7 @@ void Admit(Step& step, const RegisterWorker& command) {
     worker.events_processed = 0;
   }
   step.Write(StoreWorker(worker));
-  if (worker.incarnation.empty()) {
+  if (worker.by_hand) {
     CountForeign(step, worker, request.capacity().pipelines_running());
   } else {
     ApplyReport(step, worker, ListOf(request.running()),
@@ -75,7 +82,7 @@ void Admit(Step& step, const RegisterWorker& command) {
     step.Notify("worker_joined", id.str(),
                 absl::StrCat("worker ", id.str(), " at ", worker.address));
   }
-  Welcome(step, command);
+  Welcome(step, command, worker.incarnation);
 }
 
 }  // namespace
@@ -84,8 +91,10 @@ void Register(Step& step, const RegisterWorker& command) {
   const Worker* known = step.state.FindWorker(WorkerId(command.request.worker_id()));
   const bool live = known != nullptr && IsLive(*known, step.now, step.policy);
   const std::string& incarnation = command.request.incarnation();
-  if (live && incarnation.empty()) return Welcome(step, command);  // by hand: nothing to add
-  if (live && !known->incarnation.empty() && known->incarnation != incarnation) {
+  if (live && incarnation.empty()) {  // by hand: nothing to add
+    return Welcome(step, command, known->by_hand ? known->incarnation : "");
+  }
+  if (live && !known->by_hand && known->incarnation != incarnation) {
     step.effects.checks.push_back({command, known->incarnation});
     return;
   }
@@ -128,7 +137,7 @@ void Heartbeat(Step& step, const ReceiveHeartbeat& command) {
     step.Notify("worker_draining", worker->id.str(), "the worker is shutting down");
   }
   const bool recovered = std::exchange(worker->unhealthy, false);
-  if (proven) {
+  if (proven && !worker->by_hand) {
     ApplyReport(step, *worker, ListOf(heartbeat.pipelines()), Occasion::kHeartbeat);
   } else {
     CountForeign(step, *worker, heartbeat.pipelines_running());

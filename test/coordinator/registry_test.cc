@@ -51,10 +51,32 @@ TEST_F(RegistryTest, RegisteringALiveIdByHandChangesNothing) {
   EXPECT_EQ(state_.workers.at(WorkerId("w0")).max_pipelines, 100u);
 }
 
-TEST_F(RegistryTest, RegisteringANewIdByHandMakesARecordWithoutIncarnation) {
-  Do(RegisterWorker{Worker("w0"), kCaller});
+TEST_F(RegistryTest, RegisteringByHandGivesAnIncarnationAndKeepsIt) {
+  const auto incarnation_of = [](const Effects& effects) {
+    return BodyOf<v1::RegisterWorkerResponse>(effects, kCaller).incarnation();
+  };
+  EXPECT_EQ(incarnation_of(Do(RegisterWorker{Worker("w0"), kCaller, "made-1"})), "made-1");
   EXPECT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_READY);
-  EXPECT_EQ(state_.workers.at(WorkerId("w0")).incarnation, "");
+  EXPECT_EQ(incarnation_of(Do(RegisterWorker{Worker("w0"), kCaller, "made-2"})), "made-1");
+  Restart(2);
+  EXPECT_EQ(incarnation_of(Do(RegisterWorker{Worker("w0"), kCaller, "made-3"})), "made-1");
+  for (int i = 0; i < 5; ++i) Advance(absl::Seconds(5));
+  ASSERT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_UNHEALTHY);
+  EXPECT_EQ(incarnation_of(Do(RegisterWorker{Worker("w0"), kCaller, "made-4"})), "made-1");
+
+  v1::Heartbeat heartbeat;
+  heartbeat.set_worker_id("w0");
+  heartbeat.set_pipelines_running(100);
+  heartbeat.set_incarnation("made-1");
+  EXPECT_EQ(ErrorOf(Do(ReceiveHeartbeat{heartbeat, now_, kCaller}), kCaller), "OK");
+  EXPECT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_BUSY) << "it has no list, only a count";
+  heartbeat.set_incarnation("made-2");
+  EXPECT_EQ(ErrorOf(Do(ReceiveHeartbeat{heartbeat, now_, kCaller}), kCaller), "worker_not_found");
+
+  const Effects process = Join("w0");  // a process takes the id over at once
+  EXPECT_EQ(incarnation_of(process), "w0-1");
+  EXPECT_EQ(incarnation_of(Do(RegisterWorker{Worker("w0"), kCaller, "made-5"})), "")
+      << "that of the process is no business of whoever registers by hand";
 }
 
 TEST_F(RegistryTest, HeartbeatsOfStrangersAreRefused) {
