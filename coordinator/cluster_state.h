@@ -14,6 +14,7 @@
 
 #include "base/ids.h"
 #include "proto/cluster.pb.h"
+#include "proto/state.pb.h"
 
 namespace varpulis::coordinator {
 
@@ -118,16 +119,30 @@ struct Removal {
   absl::Time retry_at = absl::InfiniteFuture();
 };
 
+// A mutating call that has had its effect and whose answer is no state of its own (a deploy's is
+// its group): a retry with its request id is answered and not done again. See remembered_calls.h.
+struct RememberedCall {
+  varpulis::state::v1::CallKind kind = varpulis::state::v1::CALL_KIND_UNSPECIFIED;
+  std::string request_id;
+  std::string target;                // group or worker
+  uint32_t placements_affected = 0;  // what the delete of a worker was answered
+
+  absl::Time since;  // not stored: by its own clock a coordinator remembers from its start
+};
+
 struct ClusterState {
   uint64_t leader_epoch = 0;
   std::map<WorkerId, Worker> workers;
   std::map<GroupId, Group> groups;  // tombstones included
   uint64_t next_created = 1;
+  std::map<uint64_t, RememberedCall> calls;  // by number, the oldest first
+  uint64_t next_call = 0;
 
   // Indices.
   std::map<WorkerId, std::set<PlacementKey>>
-      assigned;  // also of workers that are gone; no tombstones
-  std::map<std::string, GroupId> by_request_id;
+      assigned;                                  // also of workers that are gone; no tombstones
+  std::map<std::string, GroupId> by_request_id;  // of the groups that exist
+  std::map<std::string, uint64_t> calls_by_request_id;
 
   // Not stored.
   std::map<CopyKey, Removal> removals;

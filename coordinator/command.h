@@ -34,6 +34,7 @@ struct ReceiveHeartbeat {
 struct DeleteWorker {
   WorkerId worker;
   ReplyToken reply = kNobody;
+  std::string request_id;
 };
 struct DeployGroup {
   varpulis::v1::DeployGroupRequest request;
@@ -44,6 +45,7 @@ struct DeployGroup {
 struct DeleteGroup {
   GroupId group;
   ReplyToken reply = kNobody;
+  std::string request_id;
 };
 // Whoever waits for a deploy or a delete will soon give up: is told how far it has come.
 struct AnswerDue {

@@ -7,6 +7,7 @@
 #include "base/ids.h"
 #include "base/status_macros.h"
 #include "coordinator/command.h"
+#include "coordinator/remembered_calls.h"
 #include "coordinator/runtime.h"
 #include "engine/lang/check.h"
 #include "transport/subjects.h"
@@ -75,13 +76,20 @@ void ControlService::OnHeartbeat(const RequestContext& context, v1::Heartbeat he
       ReceiveHeartbeat{std::move(heartbeat), received, runtime_.Expect(std::move(reply))});
 }
 
-void ControlService::OnDeleteWorker(const RequestContext& /*context*/,
-                                    const v1::WorkerRequest& request, RawReplier reply) {
-  runtime_.Submit(DeleteWorker{WorkerId(request.worker_id()), runtime_.Expect(std::move(reply))});
+void ControlService::OnDeleteWorker(const RequestContext& context, const v1::WorkerRequest& request,
+                                    RawReplier reply) {
+  if (const absl::Status valid = ValidateRequestId(context.request_id); !valid.ok()) {
+    return reply.Fail(valid);
+  }
+  runtime_.Submit(DeleteWorker{WorkerId(request.worker_id()), runtime_.Expect(std::move(reply)),
+                               context.request_id});
 }
 
 void ControlService::OnDeploy(const RequestContext& context, v1::DeployGroupRequest request,
                               RawReplier reply) {
+  if (const absl::Status valid = ValidateRequestId(context.request_id); !valid.ok()) {
+    return reply.Fail(valid);
+  }
   struct Job {
     v1::DeployGroupRequest request;
     std::string request_id;
@@ -102,8 +110,11 @@ void ControlService::OnDeploy(const RequestContext& context, v1::DeployGroupRequ
 
 void ControlService::OnDeleteGroup(const RequestContext& context, const v1::GroupRequest& request,
                                    RawReplier reply) {
+  if (const absl::Status valid = ValidateRequestId(context.request_id); !valid.ok()) {
+    return reply.Fail(valid);
+  }
   const ReplyToken token = runtime_.Expect(std::move(reply));
-  runtime_.Submit(DeleteGroup{GroupId(request.group_id()), token});
+  runtime_.Submit(DeleteGroup{GroupId(request.group_id()), token, context.request_id});
   runtime_.RemindAt(Runtime::AnswerBy(context), token);
 }
 

@@ -10,6 +10,7 @@
 #include "coordinator/placement.h"
 #include "coordinator/reconciler.h"
 #include "coordinator/records.h"
+#include "coordinator/remembered_calls.h"
 #include "coordinator/views.h"
 #include "transport/error_reply.h"
 
@@ -87,6 +88,17 @@ void AnswerDelete(Step& step, Group& group) {
   }
 }
 
+// A retry: the tombstone tells how far it has come; without one everything is gone.
+void AnswerDeleteAgain(Step& step, const DeleteGroup& command) {
+  if (Group* group = step.state.FindGroup(command.group); group != nullptr) {
+    if (command.reply != kNobody) group->waiting_delete.push_back(command.reply);
+    return AnswerDelete(step, *group);
+  }
+  varpulis::v1::DeleteGroupResponse response;
+  response.set_torn_down(true);
+  step.Reply(command.reply, std::move(response));
+}
+
 // The tombstone has done its work.
 void ForgetIfGone(Step& step, const GroupId& id) {
   Group& group = *step.state.FindGroup(id);
@@ -104,6 +116,11 @@ void Deploy(Step& step, const DeployGroup& command) {
     Group& group = *step.state.FindGroup(first->second);
     if (command.reply != kNobody) group.waiting.push_back(command.reply);
     return AnswerIfSettled(step, group);
+  }
+  if (const auto earlier =
+          FindCall(step.state, command.request_id, varpulis::state::v1::CALL_KIND_DEPLOY_GROUP, "");
+      !earlier.ok()) {
+    return step.Fail(command.reply, earlier.status());
   }
   const auto& pipelines = command.request.pipelines();
   absl::StatusOr<PlacementPlan> plan =
@@ -176,18 +193,28 @@ void PlacementChanged(Step& step, Group& group, const PlacementKey& key,
 
 void Delete(Step& step, const DeleteGroup& command) {
   ClusterState& state = step.state;
+  const auto earlier = FindCall(state, command.request_id,
+                                varpulis::state::v1::CALL_KIND_DELETE_GROUP, command.group.str());
+  if (!earlier.ok()) return step.Fail(command.reply, earlier.status());
+  if (*earlier != nullptr) return AnswerDeleteAgain(step, command);
   if (state.FindVisibleGroup(command.group) == nullptr) {
     return step.Fail(command.reply, NoSuchGroup(command.group));
   }
   Group& group = *state.FindGroup(command.group);
   group.deleted = true;
   state.by_request_id.erase(group.request_id);
+  RememberCall(step, {.kind = varpulis::state::v1::CALL_KIND_DEPLOY_GROUP,
+                      .request_id = group.request_id,
+                      .target = group.id.str()});
   step.effects.rerouted.push_back(group.id);
   for (const ReplyToken waiting : std::exchange(group.waiting, {})) {
     step.Fail(waiting, transport::MakeError("group_not_found", "the group was deleted meanwhile"));
   }
   if (command.reply != kNobody) group.waiting_delete.push_back(command.reply);
   step.Write(StoreGroup(group));
+  RememberCall(step, {.kind = varpulis::state::v1::CALL_KIND_DELETE_GROUP,
+                      .request_id = command.request_id,
+                      .target = group.id.str()});
   ForEachCopy(group, [&](const PlacementKey& key, Placement& placement) {
     state.CancelRetry(key, placement);
     if (const auto held = state.assigned.find(placement.worker); held != state.assigned.end()) {

@@ -5,6 +5,7 @@
 
 #include "coordinator/groups.h"
 #include "coordinator/reconciler.h"
+#include "coordinator/remembered_calls.h"
 
 namespace varpulis::coordinator {
 namespace {
@@ -44,6 +45,7 @@ void OnTick(Step& step) {
     Sweep(step);
   }
   RunDue(step);
+  ForgetOldCalls(step);
 }
 
 void OnConnectionRestored(Step& step) {

@@ -7,11 +7,13 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "coordinator/remembered_calls.h"
 
 namespace varpulis::coordinator {
 namespace {
 
 using varpulis::state::v1::BarrierRecord;
+using varpulis::state::v1::CallRecord;
 using varpulis::state::v1::GroupRecord;
 using varpulis::state::v1::PlacementRecord;
 using varpulis::state::v1::SourceRecord;
@@ -25,6 +27,8 @@ std::string SourceKey(const GroupId& group, const std::string& pipeline) {
 std::string KeyOf(const PlacementKey& key) {
   return absl::StrCat("placement.", key.group.str(), ".", key.pipeline, ".", key.replica);
 }
+
+std::string CallKey(uint64_t number) { return absl::StrCat("call.", number % kMaxRememberedCalls); }
 
 template <typename Message>
 absl::StatusOr<Message> Parse(const StoredRecord& record) {
@@ -65,6 +69,16 @@ Group GroupOf(const GroupRecord& record) {
   }
   group.Index();
   return group;
+}
+
+RememberedCall CallOf(const CallRecord& record, absl::Time now) {
+  RememberedCall call;
+  call.kind = record.kind();
+  call.request_id = record.request_id();
+  call.target = record.target();
+  call.placements_affected = record.placements_affected();
+  call.since = now;
+  return call;
 }
 
 void Fill(Placement& placement, const PlacementRecord& record, absl::Time now) {
@@ -185,6 +199,18 @@ std::vector<StateWrite> ForgetGroup(const Group& group) {
   return writes;
 }
 
+StateWrite StoreCall(uint64_t number, const RememberedCall& call) {
+  CallRecord record;
+  record.set_number(number);
+  record.set_kind(call.kind);
+  record.set_request_id(call.request_id);
+  record.set_target(call.target);
+  record.set_placements_affected(call.placements_affected);
+  return {CallKey(number), record.SerializeAsString()};
+}
+
+StateWrite ForgetCall(uint64_t number) { return {CallKey(number), "", true}; }
+
 StateWrite StoreBarrier(const std::string& coordinator_id) {
   BarrierRecord record;
   record.set_coordinator_id(coordinator_id);
@@ -219,6 +245,9 @@ absl::StatusOr<Recovered> Recover(const std::vector<StoredRecord>& records, uint
     } else if (absl::StartsWith(record.key, "worker.")) {
       ASSIGN_OR_RETURN(const WorkerRecord worker, Parse<WorkerRecord>(record));
       recovered.state.workers[WorkerId(worker.worker_id())] = WorkerOf(worker, now);
+    } else if (absl::StartsWith(record.key, "call.")) {
+      ASSIGN_OR_RETURN(const CallRecord call, Parse<CallRecord>(record));
+      AddCall(recovered.state, call.number(), CallOf(call, now));
     } else if (absl::StartsWith(record.key, "group.")) {
       ASSIGN_OR_RETURN(const GroupRecord group, Parse<GroupRecord>(record));
       groups[GroupId(group.group_id())] = GroupOf(group);

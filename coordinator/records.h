@@ -19,7 +19,9 @@ namespace varpulis::coordinator {
 //   worker.{id}
 //   source.{group}.{pipeline}
 //   placement.{group}.{pipeline}.{replica}
-//   group.{id}                                written last: without it the two above do not count
+//   call.{n}                                  n < kMaxRememberedCalls, used in turn
+//   group.{id}                                written last: without it its sources and placements
+//   do not count
 //
 // A group too large for one atomic write is thus there as a whole or not at all.
 
@@ -34,6 +36,8 @@ StateWrite ForgetPlacement(const PlacementKey& key);
 StateWrite StoreGroup(const Group& group);                  // without sources and placements
 std::vector<StateWrite> StoreNewGroup(const Group& group);  // with them, the group last
 std::vector<StateWrite> ForgetGroup(const Group& group);    // what is left of it, the group last
+StateWrite StoreCall(uint64_t number, const RememberedCall& call);
+StateWrite ForgetCall(uint64_t number);
 StateWrite StoreBarrier(const std::string& coordinator_id);
 StateWrite StoreCluster(const std::string& cluster_id);
 

@@ -10,6 +10,7 @@
 #include "coordinator/health.h"
 #include "coordinator/reconciler.h"
 #include "coordinator/records.h"
+#include "coordinator/remembered_calls.h"
 #include "transport/error_reply.h"
 
 namespace varpulis::coordinator {
@@ -161,6 +162,15 @@ void Pinged(Step& step, const PingAnswered& command) {
 
 void Deregister(Step& step, const DeleteWorker& command) {
   ClusterState& state = step.state;
+  const auto earlier = FindCall(state, command.request_id,
+                                varpulis::state::v1::CALL_KIND_DELETE_WORKER, command.worker.str());
+  if (!earlier.ok()) return step.Fail(command.reply, earlier.status());
+  if (*earlier != nullptr) {
+    varpulis::v1::DeleteWorkerResponse response;
+    response.set_deleted(true);
+    response.set_placements_affected((*earlier)->placements_affected);
+    return step.Reply(command.reply, std::move(response));
+  }
   if (state.FindWorker(command.worker) == nullptr) {
     return step.Fail(
         command.reply,
@@ -172,6 +182,10 @@ void Deregister(Step& step, const DeleteWorker& command) {
       static_cast<uint32_t>(LosePlacements(step, command.worker, "the worker was deleted")));
   state.workers.erase(command.worker);
   step.Write(ForgetWorker(command.worker));
+  RememberCall(step, {.kind = varpulis::state::v1::CALL_KIND_DELETE_WORKER,
+                      .request_id = command.request_id,
+                      .target = command.worker.str(),
+                      .placements_affected = response.placements_affected()});
   // Nobody is left to confirm what it was told to remove.
   std::vector<CopyKey> gone;
   for (const auto& [copy, removal] : state.removals) {

@@ -51,6 +51,29 @@ TEST_F(RestartTest, ARestartedCoordinatorStillKnowsWorkersAndGroups) {
   EXPECT_EQ(cluster_.Get("/pipeline-groups/" + group_).body, before);  // nothing was deployed again
 }
 
+TEST_F(RestartTest, ARestartedCoordinatorStillKnowsWhatItsCallersAskedFor) {
+  const auto remove = [&](const std::string& group, const std::string& key) {
+    return cluster_.Send(cluster_.coordinator(),
+                         {.method = "DELETE",
+                          .path = "/api/v1/cluster/pipeline-groups/" + group,
+                          .headers = {{"x-api-key", "admin"}, {"Idempotency-Key", key}}});
+  };
+  const HttpReply deployed = cluster_.Post("/pipeline-groups", kTwo, {{"Idempotency-Key", "make"}});
+  ASSERT_EQ(deployed.status, 201) << deployed.body;
+  const std::string group = deployed.At("/id").substr(1, 36);
+  ASSERT_EQ(remove(group, "unmake").status, 200);
+  for (int life = 0; life < 2; ++life) {
+    EXPECT_EQ(remove(group, "unmake").body, R"({"torn_down":true})");
+    EXPECT_EQ(remove(group, "other").status, 404);
+    EXPECT_EQ(remove(group_, "unmake").status, 409);
+    EXPECT_EQ(cluster_.Post("/pipeline-groups", kTwo, {{"Idempotency-Key", "make"}}).status, 409);
+    if (life > 0) break;
+    cluster_.Kill(cluster_.coordinator(), SIGKILL);
+    ASSERT_TRUE(cluster_.StartCoordinator());
+  }
+  EXPECT_EQ(cluster_.Get("/pipeline-groups").At("/total"), "1");
+}
+
 TEST_F(RestartTest, ACleanStopOfTheCoordinatorLosesNothingEither) {
   cluster_.Kill(cluster_.coordinator(), SIGTERM);
   ASSERT_TRUE(cluster_.StartCoordinator());

@@ -75,6 +75,10 @@ class FakeWorker {
     MutexLock lock(mutex_);
     return injected_;
   }
+  std::vector<v1::Event> batched() {
+    MutexLock lock(mutex_);
+    return batched_;
+  }
   size_t deploys() const { return deploys_; }
   size_t pings() const { return pings_; }
 
@@ -137,6 +141,8 @@ class FakeWorker {
 
   absl::StatusOr<v1::WorkerInjectBatchResponse> OnBatch(
       const v1::WorkerInjectBatchRequest& request) {
+    MutexLock lock(mutex_);
+    batched_.insert(batched_.end(), request.events().begin(), request.events().end());
     v1::WorkerInjectBatchResponse response;
     response.set_accepted(request.events_size());
     *response.mutable_output_events() = request.events();
@@ -164,6 +170,7 @@ class FakeWorker {
   absl::Status inject_error_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, v1::RunningPipeline> copies_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::WorkerInjectRequest> injected_ ABSL_GUARDED_BY(mutex_);
+  std::vector<v1::Event> batched_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::shared_ptr<void>> held_ ABSL_GUARDED_BY(mutex_);
   uint64_t next_id_ ABSL_GUARDED_BY(mutex_) = 1;
   std::unique_ptr<transport::Service> service_;  // last: stops first

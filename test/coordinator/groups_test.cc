@@ -1,4 +1,9 @@
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
 #include "cluster_fixture.h"
+#include "coordinator/remembered_calls.h"
 
 namespace varpulis::coordinator {
 namespace {
@@ -141,6 +146,86 @@ TEST_F(GroupsTest, ADeletedWorkerNeedNotConfirm) {
   const Effects gone = Do(DeleteWorker{WorkerId("w1"), 9});
   EXPECT_EQ(ErrorOf(gone, kCaller), "OK");
   EXPECT_THAT(state_.groups, IsEmpty());
+}
+
+TEST_F(GroupsTest, ARetriedDeleteJoinsTheOneUnderWay) {
+  AcceptAll(Deploy("g", GroupOf({Pipeline("a")}), "deploy"));
+  const Effects deleted = Do(DeleteGroup{GroupId("g"), kCaller, "delete"});
+  const Effects again = Do(DeleteGroup{GroupId("g"), 8, "delete"});
+  EXPECT_THAT(again.writes, IsEmpty());
+  EXPECT_THAT(again.undeploys, IsEmpty());
+  EXPECT_THAT(again.answers, IsEmpty());
+  const Effects done = Confirm(deleted.undeploys[0]);
+  EXPECT_EQ(ErrorOf(done, kCaller), "OK");
+  EXPECT_EQ(ErrorOf(done, 8), "OK");
+  EXPECT_EQ(ErrorOf(Do(DeleteGroup{GroupId("g"), 9, "delete"}), 9), "OK");
+  EXPECT_EQ(ErrorOf(Do(DeleteGroup{GroupId("g"), 9, "other"}), 9), "group_not_found");
+  EXPECT_EQ(ErrorOf(Deploy("h", GroupOf({Pipeline("a")}), "deploy"), kCaller), "conflict");
+  EXPECT_EQ(ErrorOf(Deploy("h", GroupOf({Pipeline("a")}), "delete"), kCaller), "conflict");
+  Restart(2);
+  EXPECT_EQ(ErrorOf(Deploy("h", GroupOf({Pipeline("a")}), "deploy"), kCaller), "conflict");
+  EXPECT_EQ(ErrorOf(Do(DeleteGroup{GroupId("g"), 9, "delete"}), 9), "OK");
+  EXPECT_THAT(state_.groups, IsEmpty());
+}
+
+TEST_F(GroupsTest, ACrashBeforeTheTombstoneIsStoredLeavesTheGroupToItsRequest) {
+  AcceptAll(Deploy("g", GroupOf({Pipeline("a")}), "deploy"));
+  const std::string group = store_.at("group.g");
+  Do(DeleteGroup{GroupId("g"), kCaller, "delete"});
+  store_["group.g"] = group;  // the call's record, written first, is all that was stored
+  store_.erase("call.1");
+  Restart(2);
+  EXPECT_EQ(BodyOf<v1::GroupInfo>(Deploy("h", GroupOf({Pipeline("a")}), "deploy"), kCaller).id(),
+            "g");
+  EXPECT_THAT(Do(DeleteGroup{GroupId("g"), kCaller, "delete"}).undeploys, SizeIs(1));
+}
+
+TEST_F(GroupsTest, CallsAreRememberedInBoundedNumberAndForADay) {
+  for (uint64_t i = 0; i < kMaxRememberedCalls + 10; ++i) {
+    Do(RegisterWorker{Worker("w9"), kCaller, "made"});
+    Do(DeleteWorker{WorkerId("w9"), kCaller, absl::StrCat("delete-", i)});
+  }
+  const auto stored = [this] {
+    return std::count_if(store_.begin(), store_.end(),
+                         [](const auto& record) { return record.first.starts_with("call."); });
+  };
+  EXPECT_EQ(state_.calls.size(), kMaxRememberedCalls);
+  EXPECT_EQ(state_.calls_by_request_id.size(), kMaxRememberedCalls);
+  EXPECT_EQ(stored(), static_cast<int64_t>(kMaxRememberedCalls));
+  const auto again = [this](uint64_t i) {
+    return ErrorOf(Do(DeleteWorker{WorkerId("w9"), 9, absl::StrCat("delete-", i)}), 9);
+  };
+  EXPECT_EQ(again(9), "worker_not_found");
+  EXPECT_EQ(again(10), "OK");
+  Restart(2);
+  EXPECT_EQ(again(9), "worker_not_found");
+  EXPECT_EQ(again(10), "OK");
+  EXPECT_EQ(again(kMaxRememberedCalls + 9), "OK");
+  Advance(kRememberCallsFor);
+  EXPECT_THAT(state_.calls, IsEmpty());
+  EXPECT_THAT(state_.calls_by_request_id, IsEmpty());
+  EXPECT_EQ(stored(), 0);
+}
+
+TEST_F(GroupsTest, WhoCannotWaitIsToldHowFarItHasCome) {
+  const Effects asked = Deploy("g", GroupOf({Pipeline("a"), Pipeline("b")}));
+  Accept(asked.deploys[0]);
+  const auto info = BodyOf<v1::GroupInfo>(Do(AnswerDue{kCaller}), kCaller);
+  EXPECT_EQ(info.status(), v1::GROUP_STATUS_PARTIALLY_RUNNING);
+  EXPECT_EQ(info.placements(0).error(), "");
+  EXPECT_EQ(info.placements(1).status(), v1::PLACEMENT_STATUS_DEPLOYING);
+  EXPECT_EQ(info.placements(1).error(), "worker w1 has not answered yet");
+  EXPECT_THAT(Do(AnswerDue{kCaller}).answers, IsEmpty()) << "once";
+  EXPECT_THAT(Accept(asked.deploys[1]).answers, IsEmpty());
+  EXPECT_EQ(At("g", "b").error, "");
+  EXPECT_EQ(GroupStatusOf("g"), v1::GROUP_STATUS_RUNNING);
+
+  const Effects deleted = Do(DeleteGroup{GroupId("g"), 9});
+  Confirm(deleted.undeploys[0]);
+  const auto so_far = BodyOf<v1::DeleteGroupResponse>(Do(AnswerDue{9}), 9);
+  EXPECT_TRUE(so_far.torn_down());
+  EXPECT_THAT(so_far.pending(), ElementsAre("w1"));
+  EXPECT_THAT(Confirm(deleted.undeploys[1]).answers, IsEmpty());
 }
 
 TEST_F(GroupsTest, TellsTheWorkerItsRoutes) {

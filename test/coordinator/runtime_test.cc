@@ -19,6 +19,7 @@
 namespace varpulis::coordinator {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -31,7 +32,7 @@ class RuntimeTest : public ::testing::Test {
     CoordinatorOptions options;
     options.id = id;
     options.version = "1.0.0";
-    options.command_timeout = absl::Milliseconds(400);
+    options.command_timeout = command_timeout_;
     options.ping_timeout = absl::Milliseconds(50);
     options.retry_backoff = absl::Milliseconds(50);
     options.strict_routing = strict_;
@@ -51,7 +52,7 @@ class RuntimeTest : public ::testing::Test {
   absl::StatusOr<Reply> Call(const std::string& subject, const google::protobuf::Message& request,
                              const std::string& request_id = "") {
     return transport::CallAndWait<Reply>(*bus_, subject, request,
-                                         {.timeout = absl::Seconds(5), .request_id = request_id});
+                                         {.timeout = call_timeout_, .request_id = request_id});
   }
   absl::StatusOr<v1::GroupInfo> Deploy(const std::string& request_id = "") {
     v1::DeployGroupRequest request;
@@ -67,21 +68,36 @@ class RuntimeTest : public ::testing::Test {
     }
     return Call<v1::GroupInfo>(subjects_.Api("groups", "deploy"), request, request_id);
   }
-  absl::StatusOr<v1::InjectResponse> Inject(const std::string& group, const std::string& type) {
+  absl::StatusOr<v1::InjectResponse> Inject(const std::string& group, const std::string& type,
+                                            const std::string& event_id = "e1",
+                                            const std::string& request_id = "") {
     v1::InjectRequest request;
     request.set_event_type(type);
-    request.set_event_id("e1");
-    return Call<v1::InjectResponse>(subjects_.Inject(group), request);
+    if (!event_id.empty()) request.set_event_id(event_id);
+    return Call<v1::InjectResponse>(subjects_.Inject(group), request, request_id);
+  }
+  absl::StatusOr<v1::InjectBatchResponse> InjectBatch(const std::string& group,
+                                                      const std::string& text) {
+    v1::InjectBatchRequest request;
+    request.set_events_text(text);
+    return Call<v1::InjectBatchResponse>(subjects_.InjectBatch(group), request);
   }
   absl::StatusOr<v1::GroupInfo> Get(const std::string& group) {
     v1::GroupRequest request;
     request.set_group_id(group);
     return Call<v1::GroupInfo>(subjects_.Api("groups", "get"), request);
   }
-  absl::StatusOr<v1::DeleteGroupResponse> Delete(const std::string& group) {
+  absl::StatusOr<v1::DeleteGroupResponse> Delete(const std::string& group,
+                                                 const std::string& request_id = "") {
     v1::GroupRequest request;
     request.set_group_id(group);
-    return Call<v1::DeleteGroupResponse>(subjects_.Api("groups", "delete"), request);
+    return Call<v1::DeleteGroupResponse>(subjects_.Api("groups", "delete"), request, request_id);
+  }
+  absl::StatusOr<v1::DeleteWorkerResponse> DeleteWorker(const std::string& worker,
+                                                        const std::string& request_id = "") {
+    v1::WorkerRequest request;
+    request.set_worker_id(worker);
+    return Call<v1::DeleteWorkerResponse>(subjects_.Api("workers", "delete"), request, request_id);
   }
   std::optional<absl::Status> stood_down() {
     MutexLock lock(mutex_);
@@ -96,6 +112,8 @@ class RuntimeTest : public ::testing::Test {
   std::unique_ptr<transport::Bus> bus_ = transport::NewLocalBus();
   ScriptedStore store_;
   bool strict_ = false;
+  absl::Duration command_timeout_ = absl::Milliseconds(400);
+  absl::Duration call_timeout_ = absl::Seconds(5);
   Mutex mutex_;
   std::optional<absl::Status> stood_down_ ABSL_GUARDED_BY(mutex_);
 };
@@ -170,6 +188,115 @@ TEST_F(RuntimeTest, InjectsABatchToItsTargets) {
   EXPECT_TRUE(cut->truncated());
 }
 
+TEST_F(RuntimeTest, EventTimeIsArrivalTimeWhateverOffsetsABatchNames) {
+  const auto coordinator = StartCoordinator();
+  FakeWorker w0(*bus_, "w0", "i0");
+  ASSERT_TRUE(w0.Register().ok());
+  const auto group = Deploy();
+  ASSERT_TRUE(group.ok());
+  const auto sent =
+      InjectBatch(group->id(),
+                  "# comment\n  BATCH 5000\r\n\na { x: 1 }\n// comment\n@10s a { x: 2 }\n"
+                  "{\"event_type\":\"a\",\"data\":{\"x\":3}}\n"
+                  "@1ms {\"event_type\":\"a\",\"x\":4}\n"
+                  "@1 {\"event_type\":\"a\",\"x\":5,\"timestamp\":7}\n"
+                  "{\"event_type\":\"a\",\"x\":6,\"timestamp\":\"2026-01-01T00:00:00Z\"}");
+  ASSERT_TRUE(sent.ok()) << sent.status();
+  EXPECT_EQ(sent->events_sent(), 6u);
+  std::vector<int64_t> times;
+  for (const v1::Event& event : w0.batched()) {
+    times.push_back(event.has_timestamp_ns() ? event.timestamp_ns() : -1);
+  }
+  EXPECT_THAT(times, ElementsAre(-1, -1, -1, -1, 7'000'000, 1'767'225'600'000'000'000))
+      << "only a time that the event itself names counts; the worker stamps the others";
+}
+
+TEST_F(RuntimeTest, BoundsEventTypesAndEventIds) {
+  const auto coordinator = StartCoordinator();
+  FakeWorker w0(*bus_, "w0", "i0");
+  ASSERT_TRUE(w0.Register().ok());
+  const auto group = Deploy();
+  ASSERT_TRUE(group.ok());
+  const std::string longest(256, 'a');
+  EXPECT_TRUE(Inject(group->id(), longest, longest).ok());
+  const auto long_type = Inject(group->id(), longest + "a");
+  EXPECT_EQ(CodeOf(long_type), "invalid_request");
+  EXPECT_THAT(long_type.status().message(), HasSubstr("event_type"));
+  const auto long_id = Inject(group->id(), "a", longest + "a");
+  EXPECT_EQ(CodeOf(long_id), "invalid_request");
+  EXPECT_THAT(long_id.status().message(), HasSubstr("event_id"));
+  EXPECT_TRUE(InjectBatch(group->id(), longest + " { x: 1 }").ok());
+  const auto batch = InjectBatch(group->id(), "a { x: 1 }\n" + longest + "a { x: 1 }");
+  EXPECT_EQ(CodeOf(batch), "invalid_request");
+  EXPECT_THAT(batch.status().message(), HasSubstr("event 2: event_type"));
+  EXPECT_THAT(w0.injected(), SizeIs(1));
+  EXPECT_THAT(w0.batched(), SizeIs(1));
+}
+
+TEST_F(RuntimeTest, TheRequestIdOfAnInjectIsItsEventIdUnlessItHasOne) {
+  const auto coordinator = StartCoordinator();
+  FakeWorker w0(*bus_, "w0", "i0");
+  ASSERT_TRUE(w0.Register().ok());
+  const auto group = Deploy();
+  ASSERT_TRUE(group.ok());
+  ASSERT_TRUE(Inject(group->id(), "a", "", "").ok());
+  ASSERT_TRUE(Inject(group->id(), "a", "", "request-1").ok());
+  ASSERT_TRUE(Inject(group->id(), "a", "e7", "request-2").ok());
+  const auto injected = w0.injected();
+  ASSERT_THAT(injected, SizeIs(3));
+  EXPECT_FALSE(injected[0].has_event_id());
+  EXPECT_EQ(injected[1].event_id(), "request-1");
+  EXPECT_EQ(injected[2].event_id(), "e7");
+}
+
+// One of two workers hears and never answers, and the coordinator would wait for it far longer
+// than its callers do.
+class SilentWorkerTest : public RuntimeTest {
+ protected:
+  void SetUp() override {
+    command_timeout_ = absl::Seconds(60);
+    coordinator_ = StartCoordinator();
+    ASSERT_TRUE(w0_.Register().ok() && w1_.Register().ok());
+  }
+
+  std::unique_ptr<Coordinator> coordinator_;
+  FakeWorker w0_{*bus_, "w0", "i0"};
+  FakeWorker w1_{*bus_, "w1", "i1"};
+};
+
+TEST_F(SilentWorkerTest, InjectsAreAnsweredBeforeTheCallerGivesUp) {
+  const auto group = Deploy();
+  ASSERT_TRUE(group.ok());
+  w1_.SetSilent(true);
+  call_timeout_ = absl::Seconds(3);
+  const auto one = Inject(group->id(), "b");
+  EXPECT_EQ(CodeOf(one), "worker_timeout");
+  EXPECT_THAT(one.status().message(), HasSubstr("worker w1: "));
+  const auto batch = InjectBatch(group->id(), "a { x: 1 }\nb { x: 2 }\na { x: 3 }\n");
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  EXPECT_EQ(batch->events_sent(), 2u);
+  EXPECT_EQ(batch->events_failed(), 1u);
+  EXPECT_EQ(batch->output_count(), 2u);
+  ASSERT_EQ(batch->errors_size(), 1);
+  EXPECT_THAT(batch->errors(0), HasSubstr("worker w1"));
+}
+
+TEST_F(SilentWorkerTest, ADeployIsAnsweredBeforeTheCallerGivesUp) {
+  w1_.SetSilent(true);
+  call_timeout_ = absl::Seconds(3);
+  const auto group = Deploy();
+  ASSERT_TRUE(group.ok()) << group.status();
+  EXPECT_EQ(group->status(), v1::GROUP_STATUS_PARTIALLY_RUNNING);
+  EXPECT_EQ(group->placements(0).status(), v1::PLACEMENT_STATUS_RUNNING);
+  EXPECT_NE(group->placements(1).status(), v1::PLACEMENT_STATUS_RUNNING);
+  EXPECT_THAT(group->placements(1).error(), HasSubstr("w1"));
+  // It is being deleted while its deploy is still under way: the deploy's answer is awaited first.
+  const auto deleted = Delete(group->id());
+  ASSERT_TRUE(deleted.ok()) << deleted.status();
+  EXPECT_TRUE(deleted->torn_down());
+  EXPECT_THAT(deleted->pending(), ElementsAre("w1"));
+}
+
 TEST_F(RuntimeTest, SaysWhatBecameOfAnInject) {
   strict_ = true;
   const auto coordinator = StartCoordinator();
@@ -211,6 +338,36 @@ TEST_F(RuntimeTest, AnswersARetryWithTheFirstGroup) {
   ASSERT_TRUE(first.ok() && second.ok());
   EXPECT_EQ(first->id(), second->id());
   EXPECT_EQ(w0.deploys(), 2u);
+}
+
+TEST_F(RuntimeTest, RetriesOfDeletesAreAnsweredAndNotDoneAgain) {
+  auto coordinator = StartCoordinator("c1");
+  auto w0 = std::make_unique<FakeWorker>(*bus_, "w0", "i0");
+  ASSERT_TRUE(w0->Register().ok());
+  const auto group = Deploy("deploy-1");
+  ASSERT_TRUE(group.ok()) << group.status();
+  ASSERT_TRUE(Delete(group->id(), "delete-1").ok());
+  EXPECT_TRUE(Delete(group->id(), "delete-1").ok());
+  EXPECT_EQ(CodeOf(Delete(group->id(), "delete-2")), "group_not_found");
+  EXPECT_EQ(CodeOf(Deploy("deploy-1")), "conflict") << "no second group of one request";
+  EXPECT_EQ(CodeOf(Delete(group->id(), "deploy-1")), "conflict") << "the id of another call";
+  const auto other = Deploy("deploy-2");
+  ASSERT_TRUE(other.ok());
+  EXPECT_EQ(CodeOf(Delete(other->id(), "delete-1")), "conflict");
+  EXPECT_EQ(Get(other->id())->status(), v1::GROUP_STATUS_RUNNING);
+  const auto gone = DeleteWorker("w0", "delete-3");
+  ASSERT_TRUE(gone.ok());
+  EXPECT_EQ(gone->placements_affected(), 2u);
+
+  coordinator.reset();
+  coordinator = StartCoordinator("c2");
+  EXPECT_TRUE(Delete(group->id(), "delete-1").ok());
+  EXPECT_EQ(CodeOf(Deploy("deploy-1")), "conflict");
+  ASSERT_TRUE(w0->Register().ok());
+  const auto again = DeleteWorker("w0", "delete-3");
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->placements_affected(), 2u) << "as it was answered then";
+  EXPECT_TRUE(w0->Beat().ok()) << "who joined since is not deleted by a late retry";
 }
 
 TEST_F(RuntimeTest, RejectsBadSourcesWithTheirPlaceAndNoSideEffect) {
