@@ -142,6 +142,22 @@ TEST_F(BadInputTest, DeepNestingIsRefusedNotFollowed) {
       400);
 }
 
+TEST_F(BadInputTest, WhatIsJustWithinTheLimitsGoesThrough) {
+  const auto inject = [](int depth, size_t type_bytes, size_t id_bytes) {
+    return cluster_
+        ->Post(Inject(),
+               absl::StrCat(R"({"event_type": "X)", std::string(type_bytes - 1, 'x'),
+                            R"(", "event_id": ")", std::string(id_bytes, 'i'),
+                            R"(", "fields": {"v": )", Repeat("[", depth), Repeat("]", depth), "}}"))
+        .status;
+  };
+  EXPECT_EQ(inject(31, 1, 1), 200);
+  EXPECT_EQ(inject(32, 256, 256), 200);
+  EXPECT_EQ(inject(33, 1, 2), 400);
+  EXPECT_EQ(inject(1, 257, 3), 400);
+  EXPECT_EQ(inject(1, 1, 257), 400);
+}
+
 TEST_F(BadInputTest, RubbishOnTheBusIsAnsweredOrIgnored) {
   transport::NatsConnection& bus = cluster_->bus();
   const transport::Subjects& subjects = cluster_->subjects();
