@@ -3,6 +3,8 @@
 
 #include "coordinator/coordinator.h"
 
+#include <utility>
+
 #include "absl/strings/str_split.h"
 #include "glog/logging.h"
 
@@ -73,7 +75,8 @@ absl::Status Run() {
           options,
           {.bus = connection,
            .open_log = [&] { return OpenLog(connection, subjects.StateBucket()); },
-           .on_stood_down = [hosts_broker](absl::Status why) { OnStoodDown(hosts_broker, why); }}));
+           .on_stood_down =
+               [hosts_broker](absl::Status why) { OnStoodDown(hosts_broker, std::move(why)); }}));
   LOG(INFO) << "coordinator " << id << " ready: " << HttpAddress(FLAGS_bind, http->port())
             << ", broker " << connection.connected_url();
   NotifyReady();
