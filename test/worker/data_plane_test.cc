@@ -261,14 +261,24 @@ TEST_F(DataPlaneTest, APausedPipelineStopsTheDeliveryAtItsBound) {
 // Collects this program's log while it lives.
 class CapturedLog : public google::LogSink {
  public:
-  CapturedLog() { google::AddLogSink(this); }
-  ~CapturedLog() override { google::RemoveLogSink(this); }
+  // Sinks get nothing below the least level, which scripts/test raises.
+  CapturedLog() : least_level_(FLAGS_minloglevel) {
+    FLAGS_minloglevel = google::WARNING;
+    google::AddLogSink(this);
+  }
+  ~CapturedLog() override {
+    google::RemoveLogSink(this);
+    FLAGS_minloglevel = least_level_;
+  }
   void send(google::LogSeverity /*severity*/, const char* /*full_filename*/,
             const char* /*base_filename*/, int /*line*/, const google::LogMessageTime& /*time*/,
             const char* message, size_t length) override {
     lines.Add(std::string(message, length));
   }
   Recorder<std::string> lines;
+
+ private:
+  const int least_level_;
 };
 
 TEST_F(DataPlaneTest, AnUnreadableMessageIsLoggedByCodeAndReason) {
