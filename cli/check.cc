@@ -2,13 +2,13 @@
 
 #include <iostream>
 #include <string>
-#include <string_view>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
-#include "engine/io/event_file.h"
+#include "cli/program_file.h"
 #include "engine/io/json_writer.h"
-#include "engine/lang/lexer.h"
 #include "engine/pipeline.h"
 
 namespace varpulis::cli {
@@ -20,11 +20,11 @@ void AppendField(const char* name, const std::string& value, std::string* out) {
 }
 
 // {"ok":…,"diagnostics":[…],"input_event_types":[…]}
-std::string ToJson(const engine::CheckResult& result) {
-  std::string out =
-      std::string("{\"ok\":") + (result.ok() ? "true" : "false") + ",\"diagnostics\":[";
-  for (size_t i = 0; i < result.diagnostics.size(); ++i) {
-    const engine::Diagnostic& diagnostic = result.diagnostics[i];
+std::string ToJson(bool ok, const std::vector<engine::Diagnostic>& diagnostics,
+                   const std::vector<std::string>& input_event_types) {
+  std::string out = std::string("{\"ok\":") + (ok ? "true" : "false") + ",\"diagnostics\":[";
+  for (size_t i = 0; i < diagnostics.size(); ++i) {
+    const engine::Diagnostic& diagnostic = diagnostics[i];
     if (i > 0) out += ",";
     out += "{\"severity\":";
     out += diagnostic.severity == engine::Severity::kError ? "\"error\"" : "\"warning\"";
@@ -34,12 +34,19 @@ std::string ToJson(const engine::CheckResult& result) {
     out += ",\"end_column\":" + std::to_string(diagnostic.end_column);
     AppendField("message", diagnostic.message, &out);
     if (!diagnostic.hint.empty()) AppendField("hint", diagnostic.hint, &out);
+    AppendField("file", diagnostic.file, &out);
+    if (diagnostic.related_line > 0) {
+      out += ",\"related_line\":" + std::to_string(diagnostic.related_line);
+      AppendField("related_file",
+                  diagnostic.related_file.empty() ? diagnostic.file : diagnostic.related_file,
+                  &out);
+    }
     out += "}";
   }
   out += "],\"input_event_types\":[";
-  for (size_t i = 0; i < result.input_event_types.size(); ++i) {
+  for (size_t i = 0; i < input_event_types.size(); ++i) {
     if (i > 0) out += ",";
-    engine::AppendJsonString(result.input_event_types[i], &out);
+    engine::AppendJsonString(input_event_types[i], &out);
   }
   return out + "]}\n";
 }
@@ -51,26 +58,23 @@ int RunCheck(const CheckOptions& options) {
     std::cerr << "unknown format `" << options.format << "`: use human or json\n";
     return 2;
   }
-  // One byte more than a program may have, so that a longer one is refused.
-  const absl::StatusOr<std::string> read =
-      engine::ReadTextFile(options.file, engine::kMaxSourceBytes + 1);
-  if (!read.ok()) {
-    std::cerr << read.status().message() << "\n";
+  const absl::StatusOr<engine::LoadedSource> loaded = LoadProgram(options.file);
+  if (!loaded.ok()) {
+    std::cerr << loaded.status().message() << "\n";
     return 2;
   }
-  const std::string& source = *read;
-  const engine::CheckResult result = engine::Pipeline::Check(source);
+  engine::CheckResult result = engine::Pipeline::Check(loaded->text);
+  const bool ok = result.ok() && loaded->diagnostics.empty();
+  const std::vector<engine::Diagnostic> located = Located(*loaded, std::move(result.diagnostics));
   if (options.format == "json") {
-    std::cout << ToJson(result);
+    std::cout << ToJson(ok, located, result.input_event_types);
   } else {
+    std::cout << Formatted(*loaded, located);
     const std::string name = options.file == "-" ? "stdin" : options.file;
-    for (const engine::Diagnostic& diagnostic : result.diagnostics) {
-      std::cout << engine::FormatDiagnostic(diagnostic, source, name);
-    }
-    if (result.ok()) std::cout << name << ": ok, " << result.streams.size() << " streams\n";
+    if (ok) std::cout << name << ": ok, " << result.streams.size() << " streams\n";
   }
   std::cout.flush();
-  return result.ok() ? 0 : 1;
+  return ok ? 0 : 1;
 }
 
 }  // namespace varpulis::cli

@@ -50,14 +50,20 @@ DEFINE_string(worker_id, "", "worker identifier (default: a UUID)");
 DEFINE_string(advertise_address, "", "base URL under which others reach this worker's HTTP API");
 DEFINE_uint32(max_pipelines, 100, "pipelines this worker takes at most");
 DEFINE_string(cors_origins, "", "origins allowed to call from a browser, comma separated");
-DEFINE_uint32(workers, 2, "number of workers");
+DEFINE_uint32(workers, 2, "number of workers (simulate: threads, with --immediate)");
 DEFINE_uint32(worker_port, 9000, "HTTP port of the first worker; the next ones follow");
 DEFINE_string(program, "", "VPL file");
 DEFINE_string(events, "", "event file (.evt or JSON lines)");
 DEFINE_bool(immediate, false, "do not wait for the events' offsets");
 DEFINE_string(output, "jsonl", "form of the output events: jsonl");
+DEFINE_bool(preload, false, "read all events into memory first");
+DEFINE_string(partition_by, "", "field that spreads events over workers (default: as it fits)");
+DEFINE_string(base, "0", "time of offset 0 in the events, RFC 3339 or milliseconds");
+DEFINE_bool(verbose, false, "say what is loaded, and counters every second");
 DEFINE_bool(quiet, false, "print the summary only");
-DEFINE_string(format, "human", "human or json");
+DEFINE_string(format, "human", "human (parse: tree) or json");
+DEFINE_bool(write, false, "change the file itself");
+DEFINE_bool(check, false, "change nothing; only tell whether the layout is the canonical one");
 
 namespace varpulis::cli {
 namespace {
@@ -120,8 +126,14 @@ constexpr FlagSpec kFlags[] = {
     {"events", 0, nullptr, "FILE"},
     {"immediate", 0, nullptr, nullptr},
     {"output", 0, nullptr, "FORM"},
+    {"preload", 0, nullptr, nullptr},
+    {"partition_by", 0, nullptr, "FIELD"},
+    {"base", 0, nullptr, "TIME"},
+    {"verbose", 'v', nullptr, nullptr},
     {"quiet", 'q', nullptr, nullptr},
     {"format", 0, nullptr, "FORM"},
+    {"write", 'w', nullptr, nullptr},
+    {"check", 0, nullptr, nullptr},
 };
 
 const FlagSpec& SpecOf(absl::string_view name) {
@@ -193,6 +205,8 @@ void SetDefaults(const Command& command) {
   const std::string name = command.name;
   if (name == "coordinator" || name == "gateway" || name == "up") FLAGS_port = 9100;
   if (name == "server") FLAGS_port = 9000;
+  if (name == "parse") FLAGS_format = "tree";
+  if (name == "simulate") FLAGS_workers = 1;
 }
 
 const FlagSpec* FindFlag(const Command& command, const std::string& text, bool is_short) {
@@ -236,10 +250,13 @@ absl::Span<const Command> Commands() {
        {"workers", "port", "worker_port", "bind", "api_key", "state_dir", "embedded", "insecure",
         VARPULIS_NATS_FLAGS}},
       {"check", "Check a VPL program", "FILE", {"format"}},
+      {"parse", "Print the tree of a VPL program", "FILE", {"format"}},
+      {"fmt", "Lay out a VPL program", "FILE", {"write", "check"}},
       {"simulate",
        "Run a VPL program over an event file",
        nullptr,
-       {"program", "events", "immediate", "output", "quiet"}},
+       {"program", "events", "immediate", "preload", "workers", "partition_by", "base", "output",
+        "quiet", "verbose"}},
       {"version", "Print the version", nullptr, {}},
   };
 #undef VARPULIS_NATS_FLAGS

@@ -49,8 +49,14 @@ DECLARE_string(program);
 DECLARE_string(events);
 DECLARE_bool(immediate);
 DECLARE_string(output);
+DECLARE_bool(preload);
+DECLARE_string(partition_by);
+DECLARE_string(base);
+DECLARE_bool(verbose);
 DECLARE_bool(quiet);
 DECLARE_string(format);
+DECLARE_bool(write);
+DECLARE_bool(check);
 
 namespace varpulis::cli {
 

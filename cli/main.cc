@@ -12,6 +12,8 @@
 #include "cli/check.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/fmt.h"
+#include "cli/parse.h"
 #include "cli/shutdown.h"
 #include "cli/simulate.h"
 #include "cli/version.h"
@@ -38,6 +40,14 @@ int RunCommand(const Command& command, const ParsedLine& line) {
     if (line.positional.size() != 1) return Usage("check needs one FILE", name);
     return RunCheck({.file = line.positional[0], .format = FLAGS_format});
   }
+  if (name == "parse") {
+    if (line.positional.size() != 1) return Usage("parse needs one FILE", name);
+    return RunParse({.file = line.positional[0], .format = FLAGS_format});
+  }
+  if (name == "fmt") {
+    if (line.positional.size() != 1) return Usage("fmt needs one FILE", name);
+    return RunFmt({.file = line.positional[0], .write = FLAGS_write, .check = FLAGS_check});
+  }
   if (name == "simulate") {
     if (FLAGS_program.empty() || FLAGS_events.empty()) {
       return Usage("simulate needs --program FILE and --events FILE", name);
@@ -45,8 +55,13 @@ int RunCommand(const Command& command, const ParsedLine& line) {
     return RunSimulate({.program = FLAGS_program,
                         .events = FLAGS_events,
                         .immediate = FLAGS_immediate,
+                        .preload = FLAGS_preload,
+                        .workers = FLAGS_workers,
+                        .partition_by = FLAGS_partition_by,
+                        .base = FLAGS_base,
                         .output = FLAGS_output,
-                        .quiet = FLAGS_quiet});
+                        .quiet = FLAGS_quiet,
+                        .verbose = FLAGS_verbose});
   }
   // The commands below have threads: signals are blocked before the first one starts.
   BlockShutdownSignals();

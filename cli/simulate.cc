@@ -1,185 +1,161 @@
 #include "cli/simulate.h"
 
-#include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <memory>
 #include <string>
-#include <string_view>
-#include <thread>
-#include <vector>
+#include <utility>
 
 #include <unistd.h>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 #include "base/status_macros.h"
-#include "engine/io/event_file.h"
-#include "engine/io/event_line.h"
-#include "engine/io/json_writer.h"
-#include "engine/lang/lexer.h"
-#include "engine/pipeline.h"
+#include "cli/program_file.h"
+#include "cli/simulate/interrupt.h"
+#include "cli/simulate/replay.h"
 
 namespace varpulis::cli {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-// Output events as lines on standard output. Stops for good when nobody reads them any more.
-class JsonLinesOutput final : public engine::OutputSink {
- public:
-  explicit JsonLinesOutput(bool quiet) : quiet_(quiet) {}
-  void OnOutput(const engine::OutputEvent& event) override {
-    if (quiet_ || closed_) return;
-    engine::AppendJsonLine(event, &buffer_);
-    if (buffer_.size() >= kFlushBytes) Flush();
-  }
-  void Flush() {
-    size_t written = 0;
-    while (written < buffer_.size() && !closed_) {
-      const ssize_t count =
-          write(STDOUT_FILENO, buffer_.data() + written, buffer_.size() - written);
-      if (count >= 0) {
-        written += static_cast<size_t>(count);
-      } else if (errno != EINTR) {
-        closed_ = true;
-      }
-    }
-    buffer_.clear();
-  }
-  bool closed() const { return closed_; }
-
- private:
-  static constexpr size_t kFlushBytes = 64 << 10;
-  const bool quiet_;
-  bool closed_ = false;
-  std::string buffer_;
-};
-
-absl::Status AtLine(const SimulateOptions& options, const engine::LineFile& file,
-                    const absl::Status& status) {
-  return WithContext(status, absl::StrCat(options.events, ":", file.line_number()));
+double SecondsSince(SteadyClock::time_point start) {
+  return std::chrono::duration<double>(SteadyClock::now() - start).count();
 }
 
-// File order, no waiting, memory independent of the file's length.
-absl::Status RunImmediate(const SimulateOptions& options, engine::LineFile& file,
-                          engine::Pipeline& pipeline, JsonLinesOutput& output) {
-  constexpr size_t kBatchRows = 128;
-  engine::EventLineReader reader(pipeline.inputs(), nullptr, pipeline.arena());
-  engine::EventRows events;
-  std::string_view lines;
-  while (true) {
-    absl::StatusOr<bool> more = file.NextLines(&lines);
-    if (!more.ok()) return AtLine(options, file, more.status());
-    if (!*more) return absl::OkStatus();
-    while (!lines.empty()) {
-      const size_t before = lines.size();
-      const absl::Status read = reader.ReadRows(&lines, kBatchRows, &events);
-      file.Took(before - lines.size(), events.lines);
-      if (!events.rows.empty()) {
-        pipeline.PushRows(events.type, absl::MakeSpan(events.rows), output);
-        if (output.closed()) return absl::OkStatus();
-      }
-      if (!read.ok()) {
-        file.Took(0, 1);
-        return AtLine(options, file, read);
-      }
-    }
+// Null, with everything said and the exit code in `*code`, when the program cannot run.
+std::unique_ptr<engine::Pipeline> Compiled(const std::string& path, std::string* source,
+                                           int* code) {
+  absl::StatusOr<engine::LoadedSource> program = LoadProgram(path);
+  if (!program.ok()) {
+    std::cerr << program.status().message() << "\n";
+    *code = 2;
+    return nullptr;
   }
+  *code = 1;
+  engine::CheckResult check = engine::Pipeline::Check(program->text);
+  const bool ok = check.ok() && program->diagnostics.empty();
+  std::cerr << Formatted(*program, Located(*program, std::move(check.diagnostics)));
+  if (!ok) return nullptr;
+  absl::StatusOr<std::unique_ptr<engine::Pipeline>> pipeline =
+      engine::Pipeline::Compile(program->text);
+  if (!pipeline.ok()) {
+    std::cerr << pipeline.status().message() << "\n";
+    return nullptr;
+  }
+  *source = std::move(program->text);
+  return *std::move(pipeline);
 }
 
-// By offset, each event when its time has come. The whole file is read first, to be sorted.
-absl::Status RunTimed(const SimulateOptions& options, engine::LineFile& file,
-                      engine::Pipeline& pipeline, JsonLinesOutput& output) {
-  struct Timed {
-    int64_t at_ns;
-    std::string line;
-  };
-  std::vector<Timed> events;
-  engine::EventLineReader reader(pipeline.inputs(), nullptr, pipeline.arena());
-  std::string_view line;
-  engine::LineEvent event;
-  while (true) {
-    absl::StatusOr<bool> more = file.Next(&line);
-    if (!more.ok()) return AtLine(options, file, more.status());
-    if (!*more) break;
-    absl::Status read = reader.Read(line, &event);
-    pipeline.arena().Reset();
-    if (!read.ok()) return AtLine(options, file, read);
-    if (event.present) events.push_back({event.row.timestamp_ns, std::string(line)});
-  }
-  std::stable_sort(events.begin(), events.end(),
-                   [](const Timed& a, const Timed& b) { return a.at_ns < b.at_ns; });
-  // JSON lines may carry dates: the first event is due at once when it lies years after the epoch.
-  constexpr int64_t kDay = 86'400'000'000'000;
-  const int64_t base = events.empty() || events[0].at_ns < kDay ? 0 : events[0].at_ns;
-  const SteadyClock::time_point start = SteadyClock::now();
-  for (const Timed& timed : events) {
-    const auto due = start + std::chrono::nanoseconds(timed.at_ns - base);
-    if (due > SteadyClock::now()) {
-      output.Flush();
-      std::this_thread::sleep_until(due);
+// How to spread the events; `possible` only when that is wanted and changes nothing.
+engine::Spread SpreadFor(const SimulateOptions& options, const std::string& source,
+                         const engine::LineFile& file) {
+  engine::Spread spread;
+  if (options.workers == 1) return spread;
+  if (!options.immediate) {
+    spread.reason = "events that wait for their time need no more";
+  } else {
+    spread = engine::FindSpread(source, options.partition_by);
+    if (spread.possible && spread.max_late_ns != INT64_MAX && file.size() < 0) {
+      spread.possible = false;
+      spread.reason = "a join may need the events a second time, which are no file (see --preload)";
     }
-    if (output.closed()) break;
-    RETURN_IF_ERROR(reader.Read(timed.line, &event));
-    event.row.timestamp_ns = timed.at_ns;
-    pipeline.PushRows(event.type, engine::Batch(&event.row, 1), output);
   }
-  return absl::OkStatus();
+  if (!spread.possible) std::cerr << "running with one worker: " << spread.reason << "\n";
+  return spread;
 }
 
-void PrintSummary(const engine::Pipeline& pipeline, double seconds) {
-  const double rate = seconds > 0 ? static_cast<double>(pipeline.events_in()) / seconds : 0;
-  std::fprintf(stderr, "events: %llu, outputs: %llu, seconds: %.3f, events/s: %.0f\n",
-               static_cast<unsigned long long>(pipeline.events_in()),
-               static_cast<unsigned long long>(pipeline.events_out()), seconds, rate);
+void DescribeLoaded(const SimulateOptions& options, const engine::Pipeline& pipeline,
+                    const engine::LineFile& file, const engine::Spread& spread) {
+  std::cerr << "program: " << options.program << ", streams: " << pipeline.stream_count()
+            << ", reads: " << absl::StrJoin(pipeline.input_event_types(), ", ") << "\n"
+            << pipeline.DebugString() << "events: " << options.events;
+  if (file.size() >= 0) std::cerr << ", bytes: " << file.size();
+  std::cerr << ", " << (options.immediate ? "immediate" : "timed");
+  if (spread.possible) {
+    std::cerr << ", workers: " << options.workers << (spread.field.empty() ? "" : ", by: ")
+              << spread.field;
+  }
+  std::cerr << "\n";
+}
+
+Progress::Form FormOf(const SimulateOptions& options) {
+  if (options.verbose) return Progress::Form::kCounters;
+  const bool terminal = isatty(STDERR_FILENO) == 1;
+  return terminal && !options.quiet ? Progress::Form::kBar : Progress::Form::kNone;
+}
+
+absl::Status RunMode(Replay& replay, const std::string& source, const engine::Spread& spread,
+                     engine::Pipeline& pipeline) {
+  if (!replay.options.immediate) return RunTimed(replay, pipeline);
+  if (spread.possible) {
+    ASSIGN_OR_RETURN(const bool done, RunParallel(replay, source, spread, pipeline));
+    if (done) return absl::OkStatus();
+    std::cerr << "running with one worker: an event is so late that it matters to a join\n";
+  }
+  return RunImmediate(replay, pipeline);
+}
+
+void PrintSummary(const Counters& counters, double seconds) {
+  const double rate = seconds > 0 ? static_cast<double>(counters.events) / seconds : 0;
+  std::fprintf(stderr, "%sevents: %llu, outputs: %llu, seconds: %.3f, events/s: %.0f\n",
+               Interrupt::Signal() != 0 ? "interrupted, " : "",
+               static_cast<unsigned long long>(counters.events),
+               static_cast<unsigned long long>(counters.outputs), seconds, rate);
 }
 
 }  // namespace
 
 int RunSimulate(const SimulateOptions& options) {
-  if (options.output != "jsonl") {
-    std::cerr << "unknown output `" << options.output << "`: use jsonl\n";
+  int64_t base_ns = 0;
+  if (const absl::Status checked = ValidateOptions(options, &base_ns); !checked.ok()) {
+    std::cerr << checked.message() << "\n";
     return 2;
   }
   std::signal(SIGPIPE, SIG_IGN);  // a closed output shows as an error of write
-  const absl::StatusOr<std::string> program =
-      engine::ReadTextFile(options.program, engine::kMaxSourceBytes + 1);
-  if (!program.ok()) {
-    std::cerr << program.status().message() << "\n";
-    return 2;
-  }
-  const std::string& source = *program;
-  const engine::CheckResult check = engine::Pipeline::Check(source);
-  for (const engine::Diagnostic& diagnostic : check.diagnostics) {
-    std::cerr << engine::FormatDiagnostic(diagnostic, source, options.program);
-  }
-  if (!check.ok()) return 1;
-  absl::StatusOr<std::unique_ptr<engine::Pipeline>> pipeline = engine::Pipeline::Compile(source);
-  if (!pipeline.ok()) {
-    std::cerr << pipeline.status().message() << "\n";
-    return 1;
-  }
-  absl::StatusOr<std::unique_ptr<engine::LineFile>> file = engine::LineFile::Open(options.events);
+  int code = 0;
+  std::string source;
+  const std::unique_ptr<engine::Pipeline> pipeline = Compiled(options.program, &source, &code);
+  if (pipeline == nullptr) return code;
+  Interrupt::Install();
+  const SteadyClock::time_point open = SteadyClock::now();
+  const bool whole = options.preload || !options.immediate;
+  absl::StatusOr<std::unique_ptr<engine::LineFile>> file =
+      whole ? engine::LineFile::OpenWhole(options.events, Interrupt::WaitReadable)
+            : engine::LineFile::Open(options.events, Interrupt::WaitReadable);
   if (!file.ok()) {
     std::cerr << file.status().message() << "\n";
     return 2;
   }
-  JsonLinesOutput output(options.quiet);
+  if (options.preload) {
+    std::fprintf(stderr, "read: %lld bytes, seconds: %.3f\n",
+                 static_cast<long long>((*file)->size()), SecondsSince(open));
+  }
+  const engine::Spread spread = SpreadFor(options, source, **file);
+  if (options.verbose) DescribeLoaded(options, *pipeline, **file, spread);
+
   const SteadyClock::time_point start = SteadyClock::now();
-  const absl::Status run = options.immediate ? RunImmediate(options, **file, **pipeline, output)
-                                             : RunTimed(options, **file, **pipeline, output);
+  Progress progress(FormOf(options), STDERR_FILENO, (*file)->size(), start);
+  SimulationOutput output(options.quiet, [&progress] { progress.Hide(); });
+  Replay replay{options, base_ns, **file, output, progress, {}};
+  const absl::Status run = RunMode(replay, source, spread, *pipeline);
   output.Flush();
-  const std::chrono::duration<double> seconds = SteadyClock::now() - start;
+  progress.Hide();
   if (!run.ok()) std::cerr << run.message() << "\n";
-  if (!output.closed()) PrintSummary(**pipeline, seconds.count());
-  if (run.ok()) return 0;
-  return absl::IsInvalidArgument(run) ? 1 : 2;
+  if (!output.error().ok()) {
+    std::cerr << output.error().message() << "\n";
+    return 2;
+  }
+  if (!output.closed()) PrintSummary(replay.counters, SecondsSince(start));
+  if (!run.ok()) return absl::IsInvalidArgument(run) ? 1 : 2;
+  constexpr int kSignalled = 128;
+  return Interrupt::Signal() != 0 ? kSignalled + Interrupt::Signal() : 0;
 }
 
 }  // namespace varpulis::cli

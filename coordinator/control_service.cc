@@ -20,10 +20,10 @@ using transport::RequestContext;
 std::vector<SourceProblem> CheckPipelineSource(absl::string_view source) {
   std::vector<SourceProblem> problems;
   for (engine::Diagnostic& found :
-       engine::CheckSource({source.data(), source.size()}).diagnostics) {
+       engine::CheckRunnable({source.data(), source.size()}).diagnostics) {
     if (found.severity != engine::Severity::kError) continue;
     problems.push_back({static_cast<uint32_t>(found.line), static_cast<uint32_t>(found.column),
-                        std::move(found.message), std::move(found.hint)});
+                        std::move(found.message), engine::HintText(found)});
   }
   return problems;
 }
@@ -122,7 +122,7 @@ void ControlService::OnValidate(const RequestContext& /*context*/, v1::ValidateR
                                 RawReplier reply) {
   auto shared = std::make_shared<RawReplier>(std::move(reply));
   runtime_.RunAside([source = std::move(*request.mutable_source()), shared] {
-    const engine::CheckResult result = engine::CheckSource(source);
+    const engine::CheckResult result = engine::CheckRunnable(source);
     v1::ValidateResponse response;
     response.set_valid(result.ok());
     for (const engine::Diagnostic& found : result.diagnostics) {
@@ -131,7 +131,7 @@ void ControlService::OnValidate(const RequestContext& /*context*/, v1::ValidateR
       out.set_line(static_cast<uint32_t>(found.line));
       out.set_column(static_cast<uint32_t>(found.column));
       out.set_message(found.message);
-      if (!found.hint.empty()) out.set_hint(found.hint);
+      if (std::string hint = engine::HintText(found); !hint.empty()) out.set_hint(hint);
       out.set_code(found.code);
     }
     shared->Reply(response);

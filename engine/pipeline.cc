@@ -1,5 +1,6 @@
 #include "engine/pipeline.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "base/status_macros.h"
@@ -14,7 +15,11 @@ namespace {
 
 class EmittedEvents final : public OutputSink {
  public:
-  explicit EmittedEvents(std::vector<EmittedEvent>* events) : events_(events) {}
+  EmittedEvents(std::vector<EmittedEvent>* events, const Pipeline::TextListener& listener)
+      : events_(events), listener_(listener) {}
+  void OnText(TextLevel level, std::string_view text) override {
+    if (listener_) listener_(level, text);
+  }
   void OnOutput(const OutputEvent& event) override {
     EmittedEvent& emitted = events_->emplace_back();
     emitted.stream.assign(event.stream.data(), event.stream.size());
@@ -23,18 +28,20 @@ class EmittedEvents final : public OutputSink {
 
  private:
   std::vector<EmittedEvent>* events_;
+  const Pipeline::TextListener& listener_;
 };
 
 // Null, with the diagnostics in `result`, when the program has errors.
-std::unique_ptr<Graph> Load(std::string_view source, CheckResult* result) {
+std::unique_ptr<Graph> Load(std::string_view source, const LookupProviderFactory& providers,
+                            CheckResult* result) {
   CheckedProgram checked = ParseAndCheck(source);
   *result = std::move(checked.result);
   if (!result->ok()) return nullptr;
   std::vector<LoadError> errors;
-  std::unique_ptr<Graph> graph = BuildGraph(MakePlan(checked.program), source, &errors);
+  std::unique_ptr<Graph> graph = BuildGraph(MakePlan(checked.program), source, providers, &errors);
   DiagnosticList diagnostics(source);
   for (LoadError& error : errors) {
-    diagnostics.Error(error.span, "E106", std::move(error.message));
+    diagnostics.Error(error.span, std::move(error.code), std::move(error.message));
   }
   for (Diagnostic& diagnostic : diagnostics.Take()) {
     result->diagnostics.push_back(std::move(diagnostic));
@@ -47,16 +54,17 @@ std::unique_ptr<Graph> Load(std::string_view source, CheckResult* result) {
 Pipeline::Pipeline(std::unique_ptr<Graph> graph) : graph_(std::move(graph)) {}
 Pipeline::~Pipeline() = default;
 
-absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Compile(std::string_view source) {
+absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Compile(
+    std::string_view source, const LookupProviderFactory& providers) {
   CheckResult result;
-  std::unique_ptr<Graph> graph = Load(source, &result);
+  std::unique_ptr<Graph> graph = Load(source, providers, &result);
   RETURN_IF_ERROR(CheckStatus(result, source));
   return std::unique_ptr<Pipeline>(new Pipeline(std::move(graph)));
 }
 
 CheckResult Pipeline::Check(std::string_view source) {
   CheckResult result;
-  Load(source, &result);
+  Load(source, nullptr, &result);
   return result;
 }
 
@@ -70,14 +78,30 @@ absl::Status Pipeline::Push(const varpulis::v1::Event& event, std::vector<Emitte
     graph_->arena().Reset();
     return read;
   }
-  EmittedEvents sink(outputs);
-  graph_->Push(type, Batch(&row, 1), sink);
+  EmittedEvents sink(outputs, text_listener_);
+  const RowRun run{type, 1};
+  graph_->Push(absl::MakeConstSpan(&run, 1), Batch(&row, 1), sink);
   return absl::OkStatus();
 }
 
-void Pipeline::PushRows(const InputType* type, Batch rows, OutputSink& sink) {
-  graph_->Push(type, rows, sink);
+void Pipeline::PushRows(absl::Span<const RowRun> runs, Batch rows, OutputSink& sink) {
+  graph_->Push(runs, rows, sink);
 }
+void Pipeline::SkipEvents(uint64_t count) { graph_->SkipEvents(count); }
+void Pipeline::AdvanceTo(int64_t now_ns, std::vector<EmittedEvent>* outputs) {
+  EmittedEvents sink(outputs, text_listener_);
+  graph_->AdvanceTo(now_ns, sink);
+}
+
+int64_t Pipeline::next_timer_ns() const {
+  int64_t next = INT64_MAX;
+  for (const Graph::Timer& timer : graph_->timers()) {
+    next = std::min(next, timer.due_ns == INT64_MAX ? INT64_MIN : timer.due_ns);
+  }
+  return next;
+}
+
+void Pipeline::Finish(OutputSink& sink) { graph_->Finish(sink); }
 const InputTypes& Pipeline::inputs() const { return graph_->inputs(); }
 Arena& Pipeline::arena() { return graph_->arena(); }
 

@@ -2,15 +2,18 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 #include "engine/lang/check.h"
+#include "engine/runtime/enrich.h"
 #include "engine/runtime/event.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/event.pb.h"
@@ -37,8 +40,10 @@ struct EmittedEvent {
 //   RETURN_IF_ERROR(pipeline->Push(event, &outputs));
 class Pipeline {
  public:
-  // InvalidArgument with the formatted diagnostics when the program has errors.
-  static absl::StatusOr<std::unique_ptr<Pipeline>> Compile(std::string_view source);
+  // InvalidArgument with the formatted diagnostics when the program has errors. `providers` makes
+  // what `.enrich` looks things up in; without it such a program is refused.
+  static absl::StatusOr<std::unique_ptr<Pipeline>> Compile(
+      std::string_view source, const LookupProviderFactory& providers = nullptr);
   // CheckSource and what only loading finds, such as an initialiser without a value.
   static CheckResult Check(std::string_view source);
 
@@ -50,10 +55,25 @@ class Pipeline {
   // vpl.md §8.1 or lacks its type or `timestamp_ns`; the state is then as before.
   absl::Status Push(const varpulis::v1::Event& event, std::vector<EmittedEvent>* outputs);
 
-  // The same without copies, for readers that know `inputs()`: successive events of one type, with
-  // their slots in `arena()`, which is emptied when the call returns. `type` is null for events that
-  // no stream reads. The rows may be changed.
-  void PushRows(const InputType* type, Batch rows, OutputSink& sink);
+  // The same without copies, for readers that know `inputs()`: successive events, with their slots
+  // in `arena()`, which is emptied when the call returns. The rows may be changed.
+  void PushRows(absl::Span<const RowRun> runs, Batch rows, OutputSink& sink);
+  // So many events went to another pipeline of the same program, as plan/parallel.h allows: here
+  // they only count, so that events have the numbers they would have in one pipeline.
+  void SkipEvents(uint64_t count);
+  // For live pipelines with `timer(…)` streams: time has come to `now_ns`, which fires what is due.
+  // The first call starts the timers. Replays need no calls: there events carry time on.
+  void AdvanceTo(int64_t now_ns, std::vector<EmittedEvent>* outputs);
+  // When the next timer is due: INT64_MIN before they have started, INT64_MAX without any.
+  int64_t next_timer_ns() const;
+  // Takes what `.print`, `.log` and `.tap` say and what goes wrong inside functions, from Push and
+  // AdvanceTo. May be empty.
+  using TextListener = std::function<void(TextLevel level, std::string_view text)>;
+  void SetTextListener(TextListener listener) { text_listener_ = std::move(listener); }
+
+  // The input ends: open session windows close, and their results flow on (vpl.md §4.1). For finite
+  // inputs only; a live pipeline is never finished.
+  void Finish(OutputSink& sink);
   const InputTypes& inputs() const;
   Arena& arena();
 
@@ -75,6 +95,7 @@ class Pipeline {
   explicit Pipeline(std::unique_ptr<Graph> graph);
 
   std::unique_ptr<Graph> graph_;
+  TextListener text_listener_;
 };
 
 }  // namespace varpulis::engine

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/reflection.h"
 
+#include "base/duration_text.h"
 #include "proto/event.pb.h"
 #include "transport/error_reply.h"
 #include "transport/json_layout.h"

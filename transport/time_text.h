@@ -16,7 +16,4 @@ std::optional<int64_t> ParseTimestamp(
     absl::string_view text);                                  // nullopt: not RFC 3339, out of range
 std::optional<int64_t> TimestampFromMillis(int64_t unix_ms);  // nullopt: out of range
 
-// "90s", "1.5s", "-0.000000001s".
-std::string FormatDuration(int64_t ns);
-
 }  // namespace varpulis::transport

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "glog/logging.h"
 
 #include "transport/error_reply.h"
@@ -34,7 +36,9 @@ PipelineRunner::PipelineRunner(Options options, EnginePtr engine,
       engine_(std::move(engine)),
       outputs_(std::move(outputs)),
       paused_(options_.paused),
-      strand_(options_.name) {}
+      strand_(options_.name) {
+  strand_.Post([this] { AdoptEngine(); });
+}
 
 PipelineRunner::~PipelineRunner() {
   Close([] {});
@@ -105,9 +109,18 @@ bool PipelineRunner::Post(std::function<void(EnginePtr&)> task) {
   MutexLock lock(mutex_);
   if (closed_) return false;
   if (paused_) {
-    strand_.Post([this, task = std::move(task)] { task(engine_); });
+    strand_.Post([this, task = std::move(task)] {
+      task(engine_);
+      AdoptEngine();
+    });
   } else {
-    Enqueue({.events = 0, .run = [this, task = std::move(task)] { task(engine_); }, .refuse = {}});
+    Enqueue({.events = 0,
+             .run =
+                 [this, task = std::move(task)] {
+                   task(engine_);
+                   AdoptEngine();
+                 },
+             .refuse = {}});
   }
   return true;
 }
@@ -169,6 +182,54 @@ void PipelineRunner::Abandon() {
 void PipelineRunner::Join() { strand_.Stop(); }
 
 // ---------------------------------------------------------------- on the strand
+
+// The engine may be a new one.
+void PipelineRunner::AdoptEngine() {
+  if (engine_ == nullptr) return;
+  engine_->SetTextListener([this](engine::TextLevel level, std::string_view text) {
+    const absl::string_view shown(text.data(), text.size());
+    switch (level) {
+      case engine::TextLevel::kTrace:
+      case engine::TextLevel::kDebug:
+        VLOG(1) << options_.name << ": " << shown;
+        break;
+      case engine::TextLevel::kWarning:
+        LOG(WARNING) << options_.name << ": " << shown;
+        break;
+      case engine::TextLevel::kError:
+        LOG_EVERY_N(ERROR, 1000) << options_.name << ": " << shown;
+        break;
+      case engine::TextLevel::kInfo:
+      case engine::TextLevel::kPrint:
+        LOG(INFO) << options_.name << ": " << shown;
+        break;
+    }
+  });
+  ArmTimer();
+}
+
+void PipelineRunner::ArmTimer() {
+  if (timer_ != 0) strand_.Cancel(timer_);
+  timer_ = 0;
+  const int64_t due = engine_->next_timer_ns();
+  if (due == INT64_MAX) return;
+  const int64_t now = absl::GetCurrentTimeNanos();
+  timer_ = strand_.After(absl::Nanoseconds(due > now ? due - now : 0), [this] { OnTimer(); });
+}
+
+void PipelineRunner::OnTimer() {
+  timer_ = 0;
+  if (paused()) {  // what is due then comes after the pause
+    constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
+    timer_ = strand_.After(kLookAgain, [this] { OnTimer(); });
+    return;
+  }
+  engine_->AdvanceTo(absl::GetCurrentTimeNanos(), &pending_outputs_);
+  events_out_ += pending_outputs_.size();
+  totals_.events_out += pending_outputs_.size();
+  Publish(1);
+  ArmTimer();
+}
 
 absl::Status PipelineRunner::Process(const Event& event) {
   const size_t before = pending_outputs_.size();

@@ -103,6 +103,9 @@ class PipelineRunner {
   void RunNext();
 
   // On the strand.
+  void AdoptEngine();
+  void ArmTimer();
+  void OnTimer();
   absl::Status Process(const varpulis::v1::Event& event);
   void Publish(uint32_t hops);
   void ProcessBatch(varpulis::v1::EventBatch& batch);
@@ -122,6 +125,7 @@ class PipelineRunner {
   std::unique_ptr<OutputRouter> outputs_;
   std::vector<engine::EmittedEvent> pending_outputs_;
   InjectWindow answered_;
+  Strand::TimerId timer_ = 0;  // for the program's `timer(…)` streams; 0: none runs
 
   mutable Mutex mutex_;
   CondVar room_;

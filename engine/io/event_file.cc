@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <simdjson.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
@@ -23,19 +24,56 @@ constexpr size_t kLastNewline = 1;                  // one that the file lacks
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<LineFile>> LineFile::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<LineFile>> LineFile::Open(const std::string& path,
+                                                         WaitForInput wait) {
   const int fd = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  return std::unique_ptr<LineFile>(new LineFile(path, fd));
+  std::unique_ptr<LineFile> file(new LineFile(path, fd, std::move(wait)));
+  file->buffer_.reset(new char[kBuffer + kLastNewline + kReadableBehind]());
+  return file;
 }
 
-LineFile::LineFile(std::string path, int fd)
-    : path_(std::move(path)),
-      fd_(fd),
-      buffer_(new char[kBuffer + kLastNewline + kReadableBehind]()) {}
+absl::StatusOr<std::unique_ptr<LineFile>> LineFile::OpenWhole(const std::string& path,
+                                                              WaitForInput wait) {
+  const int fd = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
+  std::unique_ptr<LineFile> file(new LineFile(path, fd, std::move(wait)));
+  RETURN_IF_ERROR(file->ReadWhole());
+  return file;
+}
+
+LineFile::LineFile(std::string path, int fd, WaitForInput wait)
+    : path_(std::move(path)), fd_(fd), wait_(std::move(wait)) {
+  struct stat info = {};
+  regular_ = fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && lseek(fd, 0, SEEK_CUR) == 0;
+  if (regular_) size_ = info.st_size;
+}
 
 LineFile::~LineFile() {
   if (fd_ != STDIN_FILENO) close(fd_);
+}
+
+absl::Status LineFile::Rewind() {
+  if (size_ < 0 || (!whole_ && lseek(fd_, 0, SEEK_SET) != 0)) {
+    return absl::FailedPreconditionError(absl::StrCat(path_, " cannot be read again"));
+  }
+  if (!whole_) {
+    end_ = 0;
+    at_end_ = false;
+  }
+  begin_ = checked_ = before_buffer_ = 0;
+  line_number_ = 0;
+  return absl::OkStatus();
+}
+
+// 0 at the end.
+absl::StatusOr<size_t> LineFile::ReadInto(char* to, size_t room) {
+  while (true) {
+    if (!regular_ && wait_ && !wait_(fd_)) return size_t{0};
+    const ssize_t got = read(fd_, to, room);
+    if (got >= 0) return static_cast<size_t>(got);
+    if (errno != EINTR) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path_));
+  }
 }
 
 // Moves the unread rest to the front and reads behind it.
@@ -43,21 +81,43 @@ absl::Status LineFile::Fill() {
   if (begin_ > 0) {
     std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
     end_ -= begin_;
+    before_buffer_ += begin_;
     begin_ = 0;
   }
   checked_ = 0;
-  const size_t room = std::min(kChunk, kBuffer - end_);
-  ssize_t got;
-  do {
-    got = read(fd_, buffer_.get() + end_, room);
-  } while (got < 0 && errno == EINTR);
-  if (got < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path_));
+  ASSIGN_OR_RETURN(const size_t got,
+                   ReadInto(buffer_.get() + end_, std::min(kChunk, kBuffer - end_)));
   at_end_ = got == 0;
-  end_ += static_cast<size_t>(got);
-  // Whole lines are checked at once; a bad one is found when it is its turn.
-  size_t last = end_;
-  while (last > 0 && buffer_[last - 1] != '\n') --last;
-  if (simdjson::validate_utf8(buffer_.get(), last)) checked_ = last;
+  end_ += got;
+  CheckAhead(end_);
+  return absl::OkStatus();
+}
+
+// Whole lines up to `end` are checked at once; a bad one is found when it is its turn.
+void LineFile::CheckAhead(size_t end) {
+  size_t last = end;
+  while (last > begin_ && buffer_[last - 1] != '\n') --last;
+  if (simdjson::validate_utf8(buffer_.get() + begin_, last - begin_)) checked_ = last;
+}
+
+absl::Status LineFile::ReadWhole() {
+  constexpr size_t kBehind = kLastNewline + kReadableBehind;
+  whole_ = at_end_ = true;
+  // One byte more than a regular file has, to see its end.
+  size_t room = size_ >= 0 ? static_cast<size_t>(size_) + 1 : kBuffer;
+  buffer_.reset(new char[room + kBehind]);
+  while (true) {
+    ASSIGN_OR_RETURN(const size_t got, ReadInto(buffer_.get() + end_, room - end_));
+    end_ += got;
+    if (got == 0) break;
+    if (end_ < room) continue;
+    room *= 2;
+    std::unique_ptr<char[]> larger(new char[room + kBehind]);
+    std::memcpy(larger.get(), buffer_.get(), end_);
+    buffer_ = std::move(larger);
+  }
+  std::memset(buffer_.get() + end_, 0, kBehind);
+  size_ = static_cast<int64_t>(end_);
   return absl::OkStatus();
 }
 
@@ -66,6 +126,7 @@ absl::StatusOr<bool> LineFile::NextLines(std::string_view* lines) {
       std::memchr(buffer_.get() + begin_, '\n', end_ - begin_) == nullptr) {
     RETURN_IF_ERROR(Fill());
   }
+  if (whole_ && checked_ <= begin_) CheckAhead(std::min(end_, begin_ + kChunk));
   if (checked_ > begin_) {
     *lines = std::string_view(buffer_.get() + begin_, checked_ - begin_);
     return true;

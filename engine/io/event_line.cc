@@ -83,7 +83,8 @@ absl::Status EventLineReader::ReadBatch(std::string_view rest) {
   int64_t milliseconds = 0, ns = 0;
   if (rest[0] != ' ' && rest[0] != '\t') return Invalid("`BATCH` without a number of milliseconds");
   if (!ParseInt(text, &milliseconds) || milliseconds < 0 ||
-      __builtin_mul_overflow(milliseconds, kMillisecond, &ns)) {
+      __builtin_mul_overflow(milliseconds, kMillisecond, &ns) ||
+      __builtin_add_overflow(ns, base_ns_, &ns)) {
     return Invalid("`BATCH` without a number of milliseconds");
   }
   has_offset_ = true;
@@ -104,7 +105,7 @@ absl::Status EventLineReader::ReadOffset(std::string_view* line, LineEvent* even
   if (unit == "s") scale = 1000 * kMillisecond;
   if (unit == "m") scale = 60'000 * kMillisecond;
   if (parsed.ec != std::errc() || number < 0 || scale == 0 || space == end ||
-      __builtin_mul_overflow(number, scale, &ns)) {
+      __builtin_mul_overflow(number, scale, &ns) || __builtin_add_overflow(ns, base_ns_, &ns)) {
     return Invalid("`@` without an offset such as @1500ms, @3s or @2m, and an event");
   }
   event->has_timestamp = true;
@@ -156,45 +157,55 @@ const char* EventLineReader::SkipSimpleOffset(const char* at, int64_t* ns) const
     at += 2;
   }
   if (*at != ' ') return nullptr;
-  *ns = number * scale;
+  *ns = base_ns_ + number * scale;
   return at + 1;
 }
 
 absl::Status EventLineReader::ReadRows(std::string_view* text, size_t max_rows, EventRows* rows) {
   rows->rows.clear();
+  rows->runs.clear();
   rows->lines = 0;
-  while (!text->empty() && rows->rows.size() < max_rows) {
-    const char* begin = text->data();
+  const auto add = [rows](const InputType* type, const Row& row) {
+    if (rows->runs.empty() || rows->runs.back().type != type) rows->runs.push_back({type, 0});
+    ++rows->runs.back().count;
+    rows->rows.push_back(row);
+  };
+  const char* at = text->data();
+  const char* const end = at + text->size();
+  const auto took = [&](const char* behind) {
+    text->remove_prefix(static_cast<size_t>(behind - text->data()));
+  };
+  while (at < end && rows->rows.size() < max_rows) {
     Row row;
     row.timestamp_ns = offset_ns_;
-    const char* at = *begin == '@' ? SkipSimpleOffset(begin, &row.timestamp_ns) : begin;
-    KnownType* known = at != nullptr ? KnownAt(at) : nullptr;
+    const char* event = *at == '@' ? SkipSimpleOffset(at, &row.timestamp_ns) : at;
+    KnownType* known = event != nullptr ? KnownAt(event) : nullptr;
     if (known != nullptr) {
-      if (!rows->rows.empty() && known->type() != rows->type) return absl::OkStatus();
       const InputType* type = known->type();
       if (type != nullptr) row.slots = arena_.Allocate<Value>(type->slot_count);
-      const char* behind = known->ReadEvent(at, row.slots);
+      const char* behind = known->ReadEvent(event, row.slots);
       if (behind != nullptr) {
         last_ = known;
-        rows->type = type;
-        rows->rows.push_back(row);
+        add(type, row);
         ++rows->lines;
-        text->remove_prefix(static_cast<size_t>(behind - begin));
+        at = behind;
         continue;
       }
     }
+    took(at);
     // Anything unusual stands alone.
     if (!rows->rows.empty()) return absl::OkStatus();
     const size_t newline = text->find('\n');
-    LineEvent event;
-    RETURN_IF_ERROR(Read(text->substr(0, newline), &event));
+    LineEvent read;
+    RETURN_IF_ERROR(Read(text->substr(0, newline), &read));
     ++rows->lines;
-    text->remove_prefix(newline + 1);
-    if (!event.present) continue;
-    rows->type = event.type;
-    rows->rows.push_back(event.row);
+    at += newline + 1;
+    took(at);
+    if (!read.present) continue;
+    add(read.type, read.row);
     return absl::OkStatus();
   }
+  took(at);
   return absl::OkStatus();
 }
 

@@ -23,11 +23,11 @@ struct LineEvent {
   Row row;                          // slots only when `type` is set
 };
 
-// Successive events of one type.
+// Successive events.
 struct EventRows {
-  const InputType* type = nullptr;  // null: checked and skipped
   std::vector<Row> rows;
-  int64_t lines = 0;  // that were read, those without an event included
+  std::vector<RowRun> runs;  // their types: checked and skipped where null
+  int64_t lines = 0;         // that were read, those without an event included
 };
 
 // Reads event files line by line: the .evt forms and JSON lines of vpl.md §8.1, which may mix.
@@ -41,12 +41,17 @@ class EventLineReader {
   EventLineReader(const InputTypes& inputs, const InputType* fallback, Arena& arena)
       : inputs_(inputs), fallback_(fallback), arena_(arena) {}
 
+  // The time that offset 0 stands for, instead of the epoch. Before the first line.
+  // REQUIRES: within kMaxBase of the epoch.
+  void SetBase(int64_t base_ns) { base_ns_ = offset_ns_ = base_ns; }
+  static constexpr int64_t kMaxBase = int64_t{1} << 62;
+
   // `line` without its newline. InvalidArgument says what is wrong; the caller adds where.
   absl::Status Read(std::string_view line, LineEvent* event);
 
   // The events of whole lines, each with its newline, from the front of `*text`: at least one line,
-  // then on to the next event of another type, an error or `max_rows`. Takes what it read off
-  // `*text`. On an error, the rows before it are good and `*text` starts with the line at fault.
+  // then on to the next unusual one, an error or `max_rows`. Takes what it read off `*text`. On an
+  // error, the rows before it are good and `*text` starts with the line at fault.
   //
   // REQUIRES: kReadableBehind readable bytes behind `*text`.
   absl::Status ReadRows(std::string_view* text, size_t max_rows, EventRows* rows);
@@ -68,7 +73,8 @@ class EventLineReader {
   const InputType* fallback_;
   Arena& arena_;
   bool has_offset_ = false;
-  int64_t offset_ns_ = 0;
+  int64_t base_ns_ = 0;
+  int64_t offset_ns_ = 0;  // with the base
   KnownType* last_ = nullptr;
   absl::flat_hash_map<const InputType*, std::unique_ptr<KnownType>> known_;
   KnownType unknown_;  // for types nobody reads

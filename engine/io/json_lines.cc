@@ -94,6 +94,37 @@ bool ToTimestamp(const dom::element& in, int64_t* ns) {
   return true;
 }
 
+// simdjson refuses integers beyond 64 bits; with a fraction they are floats. Changes nothing else:
+// what was no JSON is none afterwards.
+std::string LongIntegersAsFloats(std::string_view line) {
+  constexpr size_t kShortest = 19;  // digits of the smallest number that does not fit
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  std::string out;
+  bool quoted = false;
+  for (size_t i = 0; i < line.size(); ++i) {
+    const char c = line[i];
+    if (quoted && c == '\\' && i + 1 < line.size()) {
+      out.append(line.substr(i++, 2));
+      continue;
+    }
+    if (c == '"') quoted = !quoted;
+    if (quoted || !is_digit(c)) {
+      out += c;
+      continue;
+    }
+    size_t end = i;
+    while (end < line.size() && is_digit(line[end])) ++end;
+    out.append(line.substr(i, end - i));
+    const char next = end < line.size() ? line[end] : ' ';
+    const bool in_float = next == '.' || next == 'e' || next == 'E' ||
+                          (i > 0 && (line[i - 1] == '.' || line[i - 1] == 'e' ||
+                                     line[i - 1] == 'E' || line[i - 1] == '+'));
+    if (end - i >= kShortest && !in_float) out += ".0";
+    i = end - 1;
+  }
+  return out;
+}
+
 }  // namespace
 
 struct JsonLineParser::Document {
@@ -109,7 +140,12 @@ JsonLineParser::~JsonLineParser() = default;
 absl::Status JsonLineParser::Parse(std::string_view line) {
   dom::element root;
   // The parser copies the line, because simdjson reads beyond its end.
-  if (const auto error = document_->parser.parse(line.data(), line.size()).get(root)) {
+  auto error = document_->parser.parse(line.data(), line.size()).get(root);
+  if (error == simdjson::NUMBER_ERROR) {
+    const std::string floats = LongIntegersAsFloats(line);
+    error = document_->parser.parse(floats).get(root);
+  }
+  if (error) {
     return absl::InvalidArgumentError(absl::StrCat("not JSON: ", simdjson::error_message(error)));
   }
   if (root.get(document_->root) != simdjson::SUCCESS) {

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/duration_text.h"
 #include "engine/runtime/text.h"
 
 namespace varpulis::engine {
@@ -98,8 +99,10 @@ void AppendJson(const Value& value, std::string* out) {
       *out += value.boolean() ? "true" : "false";
       return;
     case ValueKind::kInt:
-    case ValueKind::kDuration:
       AppendInt(value.integer(), out);
+      return;
+    case ValueKind::kDuration:
+      out->append("\"").append(FormatDuration(value.integer())).append("\"");
       return;
     case ValueKind::kFloat:
       AppendFloat(value.real(), out);

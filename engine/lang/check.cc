@@ -6,22 +6,48 @@
 #include "engine/lang/builtin_names.h"
 #include "engine/lang/checker.h"
 #include "engine/lang/concat.h"
-#include "engine/lang/lexer.h"
 #include "engine/lang/parser.h"
+#include "engine/lang/supported.h"
 
 namespace varpulis::engine {
 
-void Checker::Run(CheckResult& result) {
-  Collect();
-  CheckParents();
-  for (const Statement& statement : program_.statements) {
-    if (const auto* variable = std::get_if<VariableDecl>(&statement)) CheckVariable(*variable);
-  }
-  CheckStreams(result);
+bool Checker::Shape::Has(const std::string& name) const {
+  if (set.contains(name)) return true;
+  return std::any_of(open.begin(), open.end(), [&](const std::string& prefix) {
+    return name.compare(0, prefix.size(), prefix) == 0;
+  });
 }
 
-std::string Checker::DeclaredAt(Span span) const {
-  return Concat("declared at line ", diagnostics_.lines().Line(span.begin));
+void Checker::Run(CheckResult& result) {
+  Collect();
+  for (const Statement& statement : program_.statements) {
+    if (const auto* event = std::get_if<EventDecl>(&statement)) CheckEvent(*event);
+    if (const auto* variable = std::get_if<VariableDecl>(&statement)) CheckVariable(*variable);
+    if (const auto* connector = std::get_if<ConnectorDecl>(&statement)) {
+      CheckParams(connector->params);
+    }
+    if (const auto* config = std::get_if<ConfigDecl>(&statement)) CheckParams(config->params);
+    if (const auto* import = std::get_if<ImportDecl>(&statement)) {
+      diagnostics_.Error(import->span, "E114", "an import needs the files of a directory",
+                         "`check`, `simulate` and `parse` have them; what is sent over the "
+                         "network must be one text");
+    }
+  }
+  for (const Statement& statement : program_.statements) {
+    if (const auto* function = std::get_if<FunctionDecl>(&statement)) CheckFunction(*function);
+  }
+  stream_shapes_.resize(streams_.size());
+  FindEdges();
+  FindInputs(result);
+  for (size_t index : StreamOrder()) CheckStream(index);
+  CheckPatterns();
+}
+
+std::vector<std::string> Checker::Sorted(const absl::flat_hash_map<std::string, Span>& names) {
+  std::vector<std::string> sorted;
+  for (const auto& [name, span] : names) sorted.push_back(name);
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
 }
 
 void Checker::Declare(std::string_view code, std::string_view what, const Name& name,
@@ -29,8 +55,7 @@ void Checker::Declare(std::string_view code, std::string_view what, const Name& 
   auto [found, added] = names.emplace(name.text, name.span);
   if (added) return;
   diagnostics_.Error(name.span, std::string(code),
-                     Concat(what, " `", name.text, "` is declared twice"),
-                     Concat("first ", DeclaredAt(found->second)));
+                     Concat(what, " `", name.text, "` is declared twice"), "", found->second);
 }
 
 void Checker::Collect() {
@@ -42,68 +67,73 @@ void Checker::Collect() {
       Declare("E002", "stream", stream->name, stream_names_);
       stream_index_.emplace(stream->name.text, streams_.size());
       streams_.push_back(stream);
+    } else if (const auto* function = std::get_if<FunctionDecl>(&statement)) {
+      Declare("E003", "function", function->name, function_names_);
+      functions_.emplace(function->name.text, function);
+    } else if (const auto* connector = std::get_if<ConnectorDecl>(&statement)) {
+      Declare("E004", "connector", connector->name, connector_names_);
+      connectors_.emplace(connector->name.text, connector);
+    } else if (const auto* context = std::get_if<ContextDecl>(&statement)) {
+      Declare("E005", "context", context->name, context_names_);
+    } else if (const auto* pattern = std::get_if<PatternDecl>(&statement)) {
+      Declare("E006", "pattern", pattern->name, pattern_names_);
+      auto info = std::make_unique<PatternInfo>();
+      info->decl = pattern;
+      patterns_.emplace(pattern->name.text, std::move(info));
     } else if (const auto* type = std::get_if<TypeDecl>(&statement)) {
-      Declare("E007", "type", type->name, other_names_[0]);
-    } else if (const auto* other = std::get_if<UnsupportedDecl>(&statement)) {
-      if (other->keyword == "fn") Declare("E003", "function", other->name, functions_);
-      if (other->keyword == "connector") Declare("E004", "connector", other->name, other_names_[1]);
-      if (other->keyword == "context") Declare("E005", "context", other->name, other_names_[2]);
-      if (other->keyword == "pattern") Declare("E006", "pattern", other->name, patterns_);
+      Declare("E007", "type", type->name, type_names_);
     }
   }
 }
 
-void Checker::CheckParents() {
-  for (const Statement& statement : program_.statements) {
-    const auto* event = std::get_if<EventDecl>(&statement);
-    if (event == nullptr) continue;
-    absl::flat_hash_set<std::string_view> fields;
-    for (const EventField& field : event->fields) {
-      if (fields.insert(field.name.text).second) continue;
-      diagnostics_.Error(field.name.span, "E108",
-                         Concat("field `", field.name.text, "` is declared twice"));
-    }
-    if (!event->parent.has_value()) continue;
-    auto parent = events_.find(event->parent->text);
-    if (parent == events_.end()) {
-      std::vector<std::string> names;
-      for (const auto& [name, span] : event_names_) names.push_back(name);
-      std::sort(names.begin(), names.end());
-      diagnostics_.Error(event->parent->span, "E109",
-                         Concat("there is no event `", event->parent->text, "` to extend"),
-                         DidYouMean(event->parent->text, names));
-      continue;
-    }
-    // Follow the chain at most once around.
-    absl::flat_hash_set<const EventDecl*> seen;
-    const EventDecl* at = event;
-    while (at != nullptr && seen.insert(at).second) {
-      auto next = at->parent.has_value() ? events_.find(at->parent->text) : events_.end();
-      at = next == events_.end() ? nullptr : next->second;
-    }
-    if (at == event) {
-      diagnostics_.Error(event->parent->span, "E109",
-                         Concat("event `", event->name.text, "` extends itself"));
-    }
+void Checker::CheckEvent(const EventDecl& event) {
+  absl::flat_hash_set<std::string_view> fields;
+  for (const EventField& field : event.fields) {
+    if (fields.insert(field.name.text).second) continue;
+    diagnostics_.Error(field.name.span, "E108",
+                       Concat("field `", field.name.text, "` is declared twice"));
+  }
+  if (!event.parent.has_value()) return;
+  if (!events_.contains(event.parent->text)) {
+    if (diagnostics_.full()) return;
+    diagnostics_.Error(event.parent->span, "E109",
+                       Concat("there is no event `", event.parent->text, "` to extend"),
+                       DidYouMean(event.parent->text, Sorted(event_names_)));
+    return;
+  }
+  // Follow the chain at most once around.
+  absl::flat_hash_set<const EventDecl*> seen;
+  const EventDecl* at = &event;
+  while (at != nullptr && seen.size() <= kMaxParents && seen.insert(at).second) {
+    auto next = at->parent.has_value() ? events_.find(at->parent->text) : events_.end();
+    at = next == events_.end() ? nullptr : next->second;
+  }
+  if (seen.size() > kMaxParents) {
+    diagnostics_.Error(event.parent->span, "E109",
+                       Concat("events extend each other more than ", kMaxParents, " deep"));
+  } else if (at == &event) {
+    diagnostics_.Error(event.parent->span, "E109",
+                       Concat("event `", event.name.text, "` extends itself"));
   }
 }
 
-Checker::Shape Checker::ShapeOfEvent(const std::string& name) const {
-  Shape shape;
+Checker::ShapePtr Checker::ShapeOfEvent(const std::string& name) {
+  auto [cached, added] = event_shapes_.emplace(name, nullptr);
   auto found = events_.find(name);
-  if (found == events_.end()) return shape;
-  shape.known = true;
-  shape.owner = Concat("event `", name, "`");
+  if (!added || found == events_.end()) return cached->second;
+  auto shape = std::make_shared<Shape>();
+  shape->owner = Concat("event `", name, "`");
   absl::flat_hash_set<const EventDecl*> seen;
   for (const EventDecl* at = found->second; at != nullptr && seen.insert(at).second;) {
-    for (const EventField& field : at->fields) shape.Add(field.name.text);
+    for (const EventField& field : at->fields) shape->Add(field.name.text);
+    if (shape->names.size() > kMaxKnownFields || seen.size() > kMaxParents) return nullptr;
     if (!at->parent.has_value()) break;
     auto parent = events_.find(at->parent->text);
-    // An unknown parent may have any field.
-    if (parent == events_.end()) return Shape();
+    if (parent == events_.end()) return nullptr;  // it may have any field
     at = parent->second;
   }
-  return shape;
+  cached->second = std::move(shape);
+  return cached->second;
 }
 
 void Checker::CheckVariable(const VariableDecl& variable) {
@@ -113,15 +143,13 @@ void Checker::CheckVariable(const VariableDecl& variable) {
   auto found = variables_.find(name);
   if (variable.kind == VariableKind::kAssign) {
     if (found != variables_.end() && !mutable_variables_.contains(name)) {
-      diagnostics_.Error(
-          variable.name.span, "E040", Concat("`", name, "` cannot be assigned to"),
-          Concat("it is ", DeclaredAt(found->second), "; declare it with `var` to change it"));
+      diagnostics_.Error(variable.name.span, "E040", Concat("`", name, "` cannot be assigned to"),
+                         "use `var` for what changes", found->second);
     }
     if (found != variables_.end()) return;
   } else if (found != variables_.end()) {
     diagnostics_.Error(variable.name.span, "E107",
-                       Concat("variable `", name, "` is declared twice"),
-                       Concat("first ", DeclaredAt(found->second)));
+                       Concat("variable `", name, "` is declared twice"), "", found->second);
     return;
   }
   variables_.emplace(name, variable.name.span);
@@ -131,125 +159,27 @@ void Checker::CheckVariable(const VariableDecl& variable) {
   }
 }
 
-void Checker::CheckExpr(const Expr& expr, Scope& scope) {
-  switch (expr.kind) {
-    case ExprKind::kLiteral:
-      return;
-    case ExprKind::kName:
-      return CheckName(expr, scope);
-    case ExprKind::kMember:
-      return CheckMember(expr, scope);
-    case ExprKind::kCall:
-      return CheckCall(expr, scope);
-    case ExprKind::kLambda:
-      diagnostics_.Error(expr.main_span, "E110",
-                         "functions as values (`=>`) are not supported by this build yet");
-      return;
-    case ExprKind::kBinary:
-      CheckExpr(*expr.children[0], scope);
-      if (expr.binary == BinaryOp::kIs || expr.binary == BinaryOp::kIsNot) {
-        static const auto* const kKinds =
-            new std::vector<std::string>{"null",   "bool",      "int",      "float", "str",
-                                         "string", "timestamp", "duration", "array", "map"};
-        const Expr& kind = *expr.children[1];
-        if (std::find(kKinds->begin(), kKinds->end(), kind.text) == kKinds->end()) {
-          diagnostics_.Error(kind.span, "E100", Concat("`", kind.text, "` is not a kind of value"),
-                             DidYouMean(kind.text, *kKinds));
-        }
-        return;
+// Parameters of connectors, of `config`, `.from` and `.to`: values that are known without running.
+void Checker::CheckParams(const std::vector<NamedExpr>& params) {
+  absl::flat_hash_set<std::string_view> seen;
+  for (const NamedExpr& param : params) {
+    if (!seen.insert(param.label.text).second) {
+      diagnostics_.Error(param.label.span, "E108",
+                         Concat("parameter `", param.label.text, "` is given twice"));
+    }
+    std::vector<const Expr*> open = {param.expr.get()};
+    while (!open.empty()) {
+      const Expr& expr = *open.back();
+      open.pop_back();
+      if (expr.kind == ExprKind::kName || constants_.Fold(expr).has_value()) continue;
+      if (expr.kind == ExprKind::kList) {
+        for (const ExprPtr& child : expr.children) open.push_back(child.get());
+        continue;
       }
-      return CheckExpr(*expr.children[1], scope);
-    case ExprKind::kMatch:
-      CheckExpr(*expr.children[0], scope);
-      for (size_t i = 0; i < expr.arms.size(); ++i) {
-        const bool binds = expr.arms[i].kind == MatchArm::Kind::kBind;
-        if (binds) scope.locals.push_back(expr.arms[i].name);
-        CheckExpr(*expr.children[i + 1], scope);
-        if (binds) scope.locals.pop_back();
-      }
-      return;
-    default:
-      for (const ExprPtr& child : expr.children) {
-        if (child != nullptr) CheckExpr(*child, scope);
-      }
+      diagnostics_.Error(expr.span, "E115",
+                         Concat("`", param.label.text, "` must be a literal, a name or a list"));
+    }
   }
-}
-
-void Checker::CheckName(const Expr& expr, const Scope& scope) {
-  const std::string& name = expr.text;
-  if (std::find(scope.locals.begin(), scope.locals.end(), name) != scope.locals.end()) return;
-  const bool variable = variables_.contains(name);
-  if (scope.shape == nullptr) {
-    if (variable || diagnostics_.full()) return;
-    diagnostics_.Error(expr.span, "E106", Concat("there is no variable `", name, "` so far"),
-                       DidYouMean(name, variable_names_));
-    return;
-  }
-  if (!scope.shape->known || diagnostics_.enough_warnings()) return;
-  if (scope.shape->set.contains(name)) {
-    if (!variable) return;
-    diagnostics_.Warn(expr.span, "W102",
-                      Concat("`", name, "` is the field of ", scope.shape->owner,
-                             ", not the variable of that name"));
-    return;
-  }
-  if (variable || name == "timestamp") return;
-  std::vector<std::string> candidates = scope.shape->names;
-  candidates.insert(candidates.end(), variable_names_.begin(), variable_names_.end());
-  diagnostics_.Warn(expr.span, "W100", Concat(scope.shape->owner, " has no field `", name, "`"),
-                    DidYouMean(name, candidates));
-}
-
-void Checker::CheckMember(const Expr& expr, Scope& scope) {
-  const Expr& base = *expr.children[0];
-  const bool local =
-      base.kind == ExprKind::kName &&
-      std::find(scope.locals.begin(), scope.locals.end(), base.text) != scope.locals.end();
-  if (base.kind != ExprKind::kName || scope.shape == nullptr || local) {
-    return CheckExpr(base, scope);
-  }
-  const Shape& shape = *scope.shape;
-  if (!shape.known || shape.set.contains(Concat(base.text, ".", expr.text)) ||
-      shape.set.contains(Concat(base.text, "_", expr.text))) {
-    return;
-  }
-  if (base.text != scope.alias && base.text != scope.type) return CheckName(base, scope);
-  if (shape.set.contains(expr.text) || expr.text == "timestamp") return;
-  diagnostics_.Warn(expr.main_span, "W100", Concat(shape.owner, " has no field `", expr.text, "`"),
-                    DidYouMean(expr.text, shape.names));
-}
-
-void Checker::CheckCall(const Expr& expr, Scope& scope) {
-  for (const ExprPtr& child : expr.children) CheckExpr(*child, scope);
-  if (functions_.contains(expr.text)) return;
-  const BuiltinInfo* info = FindBuiltin(expr.text);
-  if (info == nullptr) {
-    if (diagnostics_.full()) return;
-    std::vector<std::string> names = BuiltinNames();
-    for (const auto& [name, span] : functions_) names.push_back(name);
-    std::sort(names.begin(), names.end());
-    std::string hint = IsAggregateName(expr.text) ? "it is an aggregate: use it in `.aggregate(…)`"
-                                                  : DidYouMean(expr.text, names);
-    diagnostics_.Error(expr.main_span, "E050", Concat("there is no function `", expr.text, "`"),
-                       std::move(hint));
-    return;
-  }
-  for (const std::string& label : expr.labels) {
-    if (label.empty()) continue;
-    diagnostics_.Error(expr.main_span, "E105",
-                       Concat("`", expr.text, "` takes no named arguments"));
-    return;
-  }
-  const int count = static_cast<int>(expr.children.size());
-  if (count >= info->min_arguments && (info->max_arguments < 0 || count <= info->max_arguments)) {
-    return;
-  }
-  std::string wanted = Concat(info->min_arguments);
-  if (info->max_arguments < 0) ConcatTo(&wanted, " or more");
-  if (info->max_arguments > info->min_arguments) ConcatTo(&wanted, " to ", info->max_arguments);
-  diagnostics_.Warn(expr.main_span, "W051",
-                    Concat("`", expr.text, "` has ", count, " arguments and takes ", wanted,
-                           ", so it never has a value"));
 }
 
 bool CheckResult::ok() const {
@@ -258,7 +188,7 @@ bool CheckResult::ok() const {
   });
 }
 
-CheckedProgram ParseAndCheck(std::string_view source) {
+CheckedProgram ParseAndCheck(std::string_view source, bool runnable) {
   CheckedProgram checked;
   if (source.size() > kMaxSourceBytes) {
     Diagnostic diagnostic;
@@ -268,13 +198,18 @@ CheckedProgram ParseAndCheck(std::string_view source) {
     return checked;
   }
   DiagnosticList diagnostics(source);
-  checked.program = Parser(Lex(source, diagnostics), diagnostics).Run();
+  checked.program = ParseSource(source, diagnostics);
   Checker(checked.program, diagnostics).Run(checked.result);
+  if (runnable) ReportUnsupported(checked.program, diagnostics);
   checked.result.diagnostics = diagnostics.Take();
   return checked;
 }
 
-CheckResult CheckSource(std::string_view source) { return ParseAndCheck(source).result; }
+CheckResult CheckSource(std::string_view source) {
+  return ParseAndCheck(source, /*runnable=*/false).result;
+}
+
+CheckResult CheckRunnable(std::string_view source) { return ParseAndCheck(source).result; }
 
 absl::Status CheckStatus(const CheckResult& result, std::string_view source) {
   if (result.ok()) return absl::OkStatus();

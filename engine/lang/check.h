@@ -22,6 +22,8 @@ struct CheckResult {
 
 // Lexes, parses and checks; reports several errors per run. Pure.
 CheckResult CheckSource(std::string_view source);
+// The same, and what is in the language but not executed by this build yet (E110).
+CheckResult CheckRunnable(std::string_view source);
 
 // OK, or InvalidArgument with the formatted diagnostics.
 absl::Status CheckStatus(const CheckResult& result, std::string_view source);
@@ -31,6 +33,6 @@ struct CheckedProgram {
   Program program;
   CheckResult result;
 };
-CheckedProgram ParseAndCheck(std::string_view source);
+CheckedProgram ParseAndCheck(std::string_view source, bool runnable = true);
 
 }  // namespace varpulis::engine

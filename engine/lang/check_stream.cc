@@ -6,171 +6,228 @@
 
 namespace varpulis::engine {
 
-// A stream has one source, so following sources from any stream either ends or runs into a ring.
-// Returns the streams with sources first; those on or behind a ring are left out.
-std::vector<size_t> Checker::StreamOrder() {
-  enum class Mark : uint8_t { kNew, kOnPath, kDone, kBad };
-  std::vector<Mark> marks(streams_.size(), Mark::kNew);
-  std::vector<size_t> order;
-  for (size_t start = 0; start < streams_.size(); ++start) {
-    std::vector<size_t> path;
-    size_t at = start;
-    bool bad = false;
-    while (true) {
-      if (marks[at] == Mark::kOnPath) {
-        ReportCycle(at);
-        bad = true;
-        break;
-      }
-      if (marks[at] != Mark::kNew) {
-        bad = marks[at] == Mark::kBad;
-        break;
-      }
-      marks[at] = Mark::kOnPath;
-      path.push_back(at);
-      auto source = stream_index_.find(streams_[at]->source.type.text);
-      if (source == stream_index_.end()) break;
-      at = source->second;
-    }
-    for (auto step = path.rbegin(); step != path.rend(); ++step) {
-      marks[*step] = bad ? Mark::kBad : Mark::kDone;
-      if (!bad) order.push_back(*step);
-    }
-  }
-  return order;
-}
-
-void Checker::ReportCycle(size_t start) {
-  constexpr int kShown = 8;
-  std::string ring = streams_[start]->name.text;
-  int shown = 0;
-  size_t at = start;
-  do {
-    at = stream_index_.at(streams_[at]->source.type.text);
-    if (++shown <= kShown) ConcatTo(&ring, " ← ", streams_[at]->name.text);
-  } while (at != start);
-  if (shown > kShown) ConcatTo(&ring, " ← …");
-  diagnostics_.Error(streams_[start]->source.type.span, "E103",
-                     Concat("stream `", streams_[start]->name.text, "` feeds itself: ", ring),
-                     streams_[start]->source.type.text == streams_[start]->name.text
-                         ? "give the stream another name than its event type"
-                         : "");
-}
-
-void Checker::CheckStreams(CheckResult& result) {
-  stream_shapes_.resize(streams_.size());
-  absl::flat_hash_set<std::string> inputs;
-  std::vector<std::string> names;
-  for (const auto& [name, span] : event_names_) names.push_back(name);
-  for (const auto& [name, span] : stream_names_) names.push_back(name);
-  std::sort(names.begin(), names.end());
-  for (const StreamDecl* stream : streams_) {
-    result.streams.push_back(stream->name.text);
-    const Name& type = stream->source.type;
-    if (type.text.empty() || stream_index_.contains(type.text) || patterns_.contains(type.text)) {
-      continue;
-    }
-    if (inputs.insert(type.text).second) result.input_event_types.push_back(type.text);
-    if (events_.contains(type.text) || diagnostics_.enough_warnings()) continue;
-    const std::string nearest = DidYouMean(type.text, names);
-    diagnostics_.Warn(type.span, "W030", Concat("there is no event or stream `", type.text, "`"),
-                      nearest.empty() ? "it is taken for an event type from outside" : nearest);
-  }
-  for (size_t index : StreamOrder()) CheckStream(index);
+Checker::ShapePtr Checker::ShapeOf(const std::string& type) {
+  auto stream = stream_index_.find(type);
+  if (stream != stream_index_.end()) return stream_shapes_[stream->second];
+  if (patterns_.contains(type)) return nullptr;
+  return ShapeOfEvent(type);
 }
 
 void Checker::CheckStream(size_t index) {
   const StreamDecl& stream = *streams_[index];
-  const std::string& source = stream.source.type.text;
-  auto producer = stream_index_.find(source);
-  Shape shape =
-      producer != stream_index_.end() ? stream_shapes_[producer->second] : ShapeOfEvent(source);
-  if (producer == stream_index_.end() && source.empty()) shape = Shape();
-  Scope scope;
-  scope.type = source;
-  if (stream.source.alias.has_value()) scope.alias = stream.source.alias->text;
-  bool aggregated = false;
-  for (const StreamOp& op : stream.ops) {
-    if (op.kind == OpKind::kHaving && !aggregated) {
-      diagnostics_.Error(op.name.span, "E010", "`.having` without an `.aggregate` before it",
-                         "use `.where(…)`, or add `.aggregate(…)` before it");
+  Chain chain{stream};
+  Scope& scope = chain.scope;
+  scope.has_event = true;
+  CheckSource(stream);
+  chain.has_steps = CheckSteps(stream, &chain.steps);
+  CheckStructure(stream, chain.has_steps);
+  if (chain.has_steps) {
+    scope.shape = MatchShape(stream, chain.steps);
+    scope.captures = chain.steps;
+    scope.type = stream.name.text;
+    auto pattern = patterns_.find(stream.source.type.text);
+    if (pattern != patterns_.end() && pattern->second->decl->partition_by.has_value()) {
+      chain.partition = pattern->second->decl->partition_by->text;
     }
-    aggregated = aggregated || op.name.text == "aggregate";
-    CheckOp(stream, op, scope, shape);
+  } else {
+    scope.shape = SourceShape(stream);
+    scope.type = stream.source.type.text;
+    if (stream.source.alias.has_value()) scope.alias = stream.source.alias->text;
   }
-  stream_shapes_[index] = std::move(shape);
+  for (const StreamOp& op : stream.ops) CheckOp(op, chain);
+  stream_shapes_[index] = std::move(scope.shape);
 }
 
-void Checker::CheckOp(const StreamDecl& stream, const StreamOp& op, Scope& scope, Shape& shape) {
-  scope.shape = &shape;
-  switch (op.kind) {
-    case OpKind::kWhere:
-    case OpKind::kHaving:
-      return CheckCondition(op, scope);
-    case OpKind::kDistinct:
-      if (op.expr != nullptr) CheckExpr(*op.expr, scope);
-      return;
-    case OpKind::kLimit:
-      return;
-    case OpKind::kUnsupported:
-      shape = Shape();
-      return;
-    case OpKind::kSelect:
-    case OpKind::kEmit:
+Checker::ShapePtr Checker::SourceShape(const StreamDecl& stream) {
+  switch (stream.source.kind) {
+    case SourceKind::kType:
+    case SourceKind::kConnector:
+      return ShapeOf(stream.source.type.text);
+    case SourceKind::kMerge:
+      return MergeShape(stream);
+    case SourceKind::kJoin:
+      return JoinShape(stream);
+    case SourceKind::kTimer: {
+      auto shape = std::make_shared<Shape>();
+      shape->owner = Concat("timer `", stream.name.text, "`");
+      shape->Add("timestamp");
+      return shape;
+    }
+    case SourceKind::kSequence:
       break;
   }
-  Shape next;
-  next.known = true;
-  next.owner = Concat("stream `", stream.name.text, "` at this point");
-  for (const NamedExpr& named : op.named) {
-    CheckExpr(*named.expr, scope);
-    if (next.set.contains(named.label.text)) {
-      diagnostics_.Warn(named.label.span, "W101",
-                        Concat("field `", named.label.text, "` is given twice"),
-                        "the last one counts");
-    }
-    next.Add(named.label.text);
-  }
-  if (op.emit_as.has_value() && !events_.contains(op.emit_as->text)) {
-    diagnostics_.Warn(op.emit_as->span, "W031",
-                      Concat("event type `", op.emit_as->text, "` is not declared"));
-  }
-  if (op.kind == OpKind::kEmit) {
-    scope.alias = {};
-    scope.type = stream.name.text;
-  }
-  shape = std::move(next);
+  return nullptr;
 }
 
-void Checker::CheckCondition(const StreamOp& op, Scope& scope) {
-  CheckExpr(*op.expr, scope);
-  const Expr& expr = *op.expr;
-  const bool literal = expr.kind == ExprKind::kLiteral && expr.literal.kind != LiteralKind::kBool;
-  if (literal || expr.kind == ExprKind::kList || expr.kind == ExprKind::kMap) {
-    diagnostics_.Error(expr.span, "E060",
-                       Concat("`.", op.name.text, "` needs a condition, not a value"),
-                       "use a comparison, such as x > 1");
-    return;
+Checker::ShapePtr Checker::MergeShape(const StreamDecl& stream) {
+  auto shape = std::make_shared<Shape>();
+  shape->owner = Concat("merge `", stream.name.text, "`");
+  for (const SourceClause& clause : stream.source.clauses) {
+    const ShapePtr part = ShapeOf(clause.type.text);
+    if (part == nullptr) return nullptr;
+    for (const std::string& name : part->names) shape->Add(name);
+    shape->open.insert(shape->open.end(), part->open.begin(), part->open.end());
+    if (shape->names.size() > kMaxKnownFields || shape->open.size() > kMaxKnownFields) {
+      return nullptr;
+    }
   }
-  bool arithmetic = expr.kind == ExprKind::kUnary && expr.unary != UnaryOp::kNot;
-  if (expr.kind == ExprKind::kBinary) {
-    switch (expr.binary) {
-      case BinaryOp::kAdd:
-      case BinaryOp::kSubtract:
-      case BinaryOp::kMultiply:
-      case BinaryOp::kDivide:
-      case BinaryOp::kModulo:
-      case BinaryOp::kPower:
-        arithmetic = true;
+  return shape;
+}
+
+// `Source.f`, `EventType.f` and plain `f` (vpl.md §6.1).
+Checker::ShapePtr Checker::JoinShape(const StreamDecl& stream) {
+  auto shape = std::make_shared<Shape>();
+  shape->owner = Concat("join `", stream.name.text, "`");
+  for (const SourceClause& clause : stream.source.clauses) {
+    const ShapePtr part = ShapeOf(clause.type.text);
+    if (part == nullptr || !part->open.empty()) return nullptr;
+    std::vector<std::string> prefixes = {Concat(clause.label.text, "."),
+                                         Concat(clause.type.text, ".")};
+    // A stream without operators stands for its event type.
+    auto source = stream_index_.find(clause.type.text);
+    if (source != stream_index_.end()) {
+      prefixes.push_back(Concat(streams_[source->second]->source.type.text, "."));
+    }
+    for (const std::string& name : part->names) {
+      shape->Add(name);
+      for (const std::string& prefix : prefixes) shape->Add(Concat(prefix, name));
+    }
+    if (shape->names.size() > 4 * kMaxKnownFields) return nullptr;
+  }
+  return shape;
+}
+
+void Checker::CheckSource(const StreamDecl& stream) {
+  const StreamSource& source = stream.source;
+  if (source.kind == SourceKind::kConnector) {
+    const ConnectorDecl* connector = FindConnector(source.connector);
+    if (connector != nullptr) CheckConnectorParams(*connector, /*from=*/true, source.params);
+    CheckParams(source.params);
+  }
+  if (source.interval != nullptr) CheckDuration(*source.interval, "the interval of `timer`");
+  if (source.initial_delay != nullptr) CheckDuration(*source.initial_delay, "`initial_delay`");
+  absl::flat_hash_set<std::string_view> labels;
+  for (const SourceClause& clause : source.clauses) {
+    // Names of a merge are labels only.
+    if (!labels.insert(clause.label.text).second && source.kind == SourceKind::kJoin) {
+      diagnostics_.Error(clause.label.span, "E122",
+                         Concat("`", clause.label.text, "` is joined twice under one name"),
+                         Concat("give one a name: stream Other = ", clause.type.text));
+    }
+    if (source.kind != SourceKind::kMerge || clause.condition == nullptr) continue;
+    Scope scope;
+    scope.has_event = true;
+    scope.shape = ShapeOf(clause.type.text);
+    scope.type = clause.type.text;
+    CheckExpr(*clause.condition, scope);
+  }
+  if (source.kind == SourceKind::kJoin) CheckJoin(stream);
+}
+
+void Checker::CheckJoin(const StreamDecl& stream) {
+  Scope scope;
+  scope.has_event = true;
+  scope.shape = JoinShape(stream);
+  size_t conditions = 0;
+  for (const SourceClause& clause : stream.source.clauses) {
+    if (clause.condition == nullptr) continue;
+    ++conditions;
+    CheckExpr(*clause.condition, scope);
+  }
+  for (const StreamOp& op : stream.ops) {
+    if (op.kind != OpKind::kOn) continue;
+    ++conditions;
+    CheckExpr(*op.expr, scope);
+  }
+  const std::vector<SourceClause>& clauses = stream.source.clauses;
+  if (clauses.size() < 2) {
+    diagnostics_.Error(stream.source.span, "E124", "a join needs two sources",
+                       "such as join(A, B).on(A.id == B.id)");
+  } else if (conditions == 0) {
+    diagnostics_.Error(
+        stream.source.span, "E124", "a join needs a condition",
+        Concat("add .on(", clauses[0].label.text, ".id == ", clauses[1].label.text, ".id)"));
+  }
+}
+
+// What depends on the order of operators and on the kind of the source.
+void Checker::CheckStructure(const StreamDecl& stream, bool has_steps) {
+  bool aggregated = false, windowed = false;
+  for (const StreamOp& op : stream.ops) {
+    switch (op.kind) {
+      case OpKind::kHaving:
+        if (aggregated) break;
+        diagnostics_.Error(op.name.span, "E010", "`.having` without an `.aggregate` before it",
+                           "use `.where(…)`, or add `.aggregate(…)` before it");
+        break;
+      case OpKind::kAggregate:
+        if (aggregated) {
+          diagnostics_.Error(op.name.span, "E011", "a stream can have one `.aggregate` only",
+                             "declare a second stream over this one");
+        } else if (!windowed) {
+          diagnostics_.Warn(op.name.span, "W001",
+                            "without a `.window` before it, each event is aggregated alone",
+                            "add .window(…) before it");
+        }
+        aggregated = true;
+        break;
+      case OpKind::kTrendAggregate:
+        aggregated = true;
+        break;
+      case OpKind::kWindow:
+        if (windowed) {
+          diagnostics_.Error(op.name.span, "E012", "a stream can have one `.window` only",
+                             "declare a second stream over this one");
+        }
+        windowed = true;
+        break;
+      case OpKind::kPartitionBy:
+        if (!windowed || has_steps) break;
+        diagnostics_.Warn(op.name.span, "W002", "the window before it is not partitioned",
+                          "move `.partition_by` before `.window`");
         break;
       default:
         break;
     }
   }
-  if (arithmetic) {
-    diagnostics_.Warn(expr.main_span, "W060",
-                      Concat("`.", op.name.text, "` of a number never passes"),
-                      "use a comparison, such as x + y > 1");
+  CheckSourceOps(stream, has_steps);
+}
+
+void Checker::CheckSourceOps(const StreamDecl& stream, bool has_steps) {
+  const StreamSource& source = stream.source;
+  auto has = [&](OpKind kind) {
+    return std::any_of(stream.ops.begin(), stream.ops.end(),
+                       [&](const StreamOp& op) { return op.kind == kind; });
+  };
+  PatternInfo* pattern = nullptr;
+  if (auto found = patterns_.find(source.type.text);
+      found != patterns_.end() && !stream_index_.contains(source.type.text)) {
+    pattern = found->second.get();
+  }
+  const bool within = has(OpKind::kWithin);
+  if (pattern != nullptr && within) pattern->used_within = true;
+  if (source.where != nullptr && !has_steps) {
+    diagnostics_.Error(source.where->span, "E125", "only a step of a pattern has a `where`",
+                       "write .where(…)");
+  }
+  for (const StreamOp& op : stream.ops) {
+    const bool needs_steps = op.kind == OpKind::kWithin || op.kind == OpKind::kNot;
+    if (needs_steps && !has_steps) {
+      diagnostics_.Error(op.name.span, "E020", Concat("`.", op.name.text, "` without a pattern"),
+                         "add steps: stream S = A as a -> B as b");
+    }
+    if (op.kind == OpKind::kOn && source.kind != SourceKind::kJoin) {
+      diagnostics_.Error(op.name.span, "E124", "`.on` belongs to a join",
+                         "use `.where(…)`, or join(A, B).on(…)");
+    }
+    const bool trend = op.kind == OpKind::kTrendAggregate;
+    if ((trend || op.kind == OpKind::kForecast) && !has_steps) {
+      diagnostics_.Error(op.name.span, "E123", Concat("`.", op.name.text, "` needs a pattern"),
+                         "add steps: stream S = A as a -> all B as b");
+    } else if (trend && !within && (pattern == nullptr || pattern->decl->within == nullptr)) {
+      diagnostics_.Error(op.name.span, "E121", "`.trend_aggregate` needs the size of its window",
+                         "add .within(1m)");
+    }
   }
 }
 

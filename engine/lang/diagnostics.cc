@@ -64,18 +64,19 @@ std::string_view LineIndex::LineText(int line) const {
   return source_.substr(start, end - start);
 }
 
-void DiagnosticList::Error(Span span, std::string code, std::string message, std::string hint) {
+void DiagnosticList::Error(Span span, std::string code, std::string message, std::string hint,
+                           std::optional<Span> related) {
   if (errors_++ >= kMaxItems) return;
-  Add(Severity::kError, span, std::move(code), std::move(message), std::move(hint));
+  Add(Severity::kError, span, std::move(code), std::move(message), std::move(hint), related);
 }
 
 void DiagnosticList::Warn(Span span, std::string code, std::string message, std::string hint) {
   if (warnings_++ >= kMaxItems) return;
-  Add(Severity::kWarning, span, std::move(code), std::move(message), std::move(hint));
+  Add(Severity::kWarning, span, std::move(code), std::move(message), std::move(hint), std::nullopt);
 }
 
 void DiagnosticList::Add(Severity severity, Span span, std::string code, std::string message,
-                         std::string hint) {
+                         std::string hint, std::optional<Span> related) {
   Diagnostic diagnostic;
   diagnostic.severity = severity;
   diagnostic.code = std::move(code);
@@ -85,6 +86,7 @@ void DiagnosticList::Add(Severity severity, Span span, std::string code, std::st
   diagnostic.end_column = one_line ? lines_.Column(span.end) : diagnostic.column + 1;
   diagnostic.message = std::move(message);
   diagnostic.hint = std::move(hint);
+  if (related.has_value()) diagnostic.related_line = lines_.Line(related->begin);
   items_.push_back({span.begin, std::move(diagnostic)});
 }
 
@@ -96,6 +98,18 @@ std::vector<Diagnostic> DiagnosticList::Take() {
   for (Item& item : items_) result.push_back(std::move(item.diagnostic));
   items_.clear();
   return result;
+}
+
+std::string HintText(const Diagnostic& diagnostic) {
+  std::string text = diagnostic.hint;
+  if (diagnostic.related_line == 0) return text;
+  if (!text.empty()) text += "; ";
+  if (diagnostic.related_file.empty()) {
+    ConcatTo(&text, "declared at line ", diagnostic.related_line);
+  } else {
+    ConcatTo(&text, "declared at ", diagnostic.related_file, ":", diagnostic.related_line);
+  }
+  return text;
 }
 
 std::string FormatDiagnostic(const Diagnostic& diagnostic, std::string_view source,
@@ -132,7 +146,9 @@ std::string FormatDiagnostic(const Diagnostic& diagnostic, std::string_view sour
   const int width = diagnostic.end_column - diagnostic.column;
   out.append(std::clamp<size_t>(static_cast<size_t>(std::max(1, width)), 1, room), '^');
   out += '\n';
-  if (!diagnostic.hint.empty()) ConcatTo(&out, "  hint: ", diagnostic.hint, "\n");
+  if (const std::string hint = HintText(diagnostic); !hint.empty()) {
+    ConcatTo(&out, "  hint: ", hint, "\n");
+  }
   return out;
 }
 

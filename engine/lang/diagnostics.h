@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +19,15 @@ struct Diagnostic {
   int end_column = 2;  // one past the last character on `line`
   std::string message;
   std::string hint;  // may be empty
+  // Where the other declaration is that the message is about; 0: there is none.
+  int related_line = 0;
+  // Set by LoadedSource::Locate where a program has several files.
+  std::string file;
+  std::string related_file;
 };
+
+// The hint and the related place, as people read them; may be empty.
+std::string HintText(const Diagnostic& diagnostic);
 
 // line:col: error: [CODE] text, the source line, a caret line and the hint. `file_name` goes in
 // front when it is not empty. Every line ends with a newline.
@@ -50,7 +59,8 @@ class DiagnosticList {
  public:
   explicit DiagnosticList(std::string_view source) : lines_(source) {}
 
-  void Error(Span span, std::string code, std::string message, std::string hint = "");
+  void Error(Span span, std::string code, std::string message, std::string hint = "",
+             std::optional<Span> related = std::nullopt);
   void Warn(Span span, std::string code, std::string message, std::string hint = "");
 
   bool has_errors() const { return errors_ > 0; }
@@ -64,7 +74,8 @@ class DiagnosticList {
 
  private:
   static constexpr size_t kMaxItems = 100;
-  void Add(Severity severity, Span span, std::string code, std::string message, std::string hint);
+  void Add(Severity severity, Span span, std::string code, std::string message, std::string hint,
+           std::optional<Span> related);
 
   struct Item {
     size_t offset;

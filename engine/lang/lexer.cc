@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <utility>
 
@@ -53,20 +55,21 @@ void AppendUtf8(uint32_t code, std::string* out) {
 
 class Lexer {
  public:
-  Lexer(std::string_view source, DiagnosticList& diagnostics)
-      : source_(source), diagnostics_(diagnostics) {}
+  Lexer(std::string_view source, DiagnosticList& diagnostics, const SourceMap* map)
+      : source_(source), diagnostics_(diagnostics), map_(map) {}
 
   std::vector<Token> Run() {
     while (SkipSpace() && Next()) {
     }
     Token end;
-    end.span = {source_.size(), source_.size()};
+    end.span = Original({source_.size(), source_.size()});
     end.starts_line = true;
     tokens_.push_back(std::move(end));
     return std::move(tokens_);
   }
 
  private:
+  Span Original(Span span) const { return map_ == nullptr ? span : map_->Original(span); }
   char At(size_t index) const { return index < source_.size() ? source_[index] : '\0'; }
   bool Rest(std::string_view prefix) const {
     return source_.compare(at_, prefix.size(), prefix) == 0;
@@ -87,7 +90,7 @@ class Lexer {
       } else if (Rest("/*")) {
         const size_t close = source_.find("*/", at_ + 2);
         if (close == std::string_view::npos) {
-          diagnostics_.Error({at_, at_ + 2}, "E101", "comment without `*/`");
+          diagnostics_.Error(Original({at_, at_ + 2}), "E101", "comment without `*/`");
           at_ = source_.size();
           return false;
         }
@@ -107,10 +110,15 @@ class Lexer {
   Token& Add(TokenKind kind, size_t length) {
     Token token;
     token.kind = kind;
-    token.span = {at_, at_ + length};
+    token.span = Original({at_, at_ + length});
     token.text = source_.substr(at_, length);
     token.starts_line = starts_line_;
     token.column = static_cast<int>(at_ - line_start_);
+    if (starts_line_) {
+      // Without comments that stand before it.
+      const size_t blank = source_.find_first_not_of(" \t", line_start_);
+      token.indent = source_.substr(line_start_, std::min(at_, blank) - line_start_);
+    }
     starts_line_ = false;
     at_ += length;
     tokens_.push_back(std::move(token));
@@ -118,7 +126,7 @@ class Lexer {
   }
 
   void Fail(size_t length, std::string message, std::string hint = "") {
-    diagnostics_.Error({at_, at_ + length}, "E101", std::move(message), std::move(hint));
+    diagnostics_.Error(Original({at_, at_ + length}), "E101", std::move(message), std::move(hint));
     starts_line_ = false;
     at_ += length;
   }
@@ -167,7 +175,11 @@ class Lexer {
     const std::string_view suffix = source_.substr(end, word_end - end);
     if (is_float && suffix.empty()) {
       double value = 0;
-      std::from_chars(digits.data(), digits.data() + digits.size(), value);
+      const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+      if (parsed.ec != std::errc()) {  // out of range; tiny numbers round to what is nearest
+        value = std::strtod(std::string(digits).c_str(), nullptr);
+        if (std::isinf(value)) return Fail(digits.size(), "number is too large for 64 bits");
+      }
       Add(TokenKind::kFloat, digits.size()).real = value;
       return;
     }
@@ -218,10 +230,8 @@ class Lexer {
     }
     const size_t begin = at_;
     Add(TokenKind::kString, i + 1 - at_).string = std::move(text);
-    const size_t last_newline = source_.rfind('\n', i);
-    if (last_newline != std::string_view::npos && last_newline > begin) {
-      line_start_ = last_newline + 1;
-    }
+    const size_t last_newline = source_.substr(begin, i - begin).rfind('\n');
+    if (last_newline != std::string_view::npos) line_start_ = begin + last_newline + 1;
   }
 
   // `\u{…}` at *i.
@@ -295,7 +305,7 @@ class Lexer {
       if (!Rest(symbol)) continue;
       if (symbol == "(" || symbol == "[" || symbol == "{") {
         if (++depth_ > kMaxBracketDepth) {
-          diagnostics_.Error({at_, at_ + 1}, "E102",
+          diagnostics_.Error(Original({at_, at_ + 1}), "E102",
                              Concat("brackets are nested more than ", kMaxBracketDepth, " deep"));
           return false;
         }
@@ -330,6 +340,7 @@ class Lexer {
 
   std::string_view source_;
   DiagnosticList& diagnostics_;
+  const SourceMap* map_;
   size_t at_ = 0;
   size_t line_start_ = 0;
   bool starts_line_ = true;
@@ -339,8 +350,8 @@ class Lexer {
 
 }  // namespace
 
-std::vector<Token> Lex(std::string_view source, DiagnosticList& diagnostics) {
-  return Lexer(source, diagnostics).Run();
+std::vector<Token> Lex(std::string_view source, DiagnosticList& diagnostics, const SourceMap* map) {
+  return Lexer(source, diagnostics, map).Run();
 }
 
 }  // namespace varpulis::engine

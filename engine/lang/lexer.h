@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "engine/lang/diagnostics.h"
+#include "engine/lang/template.h"
 
 namespace varpulis::engine {
 
@@ -23,6 +24,7 @@ struct Token {
   double real = 0;           // of a kFloat
   bool starts_line = false;  // the first token of its line
   int column = 0;            // bytes since the start of the line, from 0
+  std::string_view indent;   // of a token that starts a line: what stands before it
 
   bool Is(std::string_view symbol_or_word) const {
     return (kind == TokenKind::kSymbol || kind == TokenKind::kName) && text == symbol_or_word;
@@ -33,7 +35,9 @@ struct Token {
 };
 
 // The tokens of `source`, ended by a kEnd. No word is reserved: keywords are kName. What is not a
-// token is reported (E101, E102) and left out; too deep brackets end the list. Borrows `source`.
-std::vector<Token> Lex(std::string_view source, DiagnosticList& diagnostics);
+// token is reported (E101, E102) and left out; too deep brackets end the list. Spans are places in
+// the original text when `map` tells where `source` comes from. Borrows `source`.
+std::vector<Token> Lex(std::string_view source, DiagnosticList& diagnostics,
+                       const SourceMap* map = nullptr);
 
 }  // namespace varpulis::engine

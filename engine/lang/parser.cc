@@ -7,23 +7,19 @@
 namespace varpulis::engine {
 namespace {
 
-struct UnsupportedStatement {
-  std::string_view keyword;
-  std::string_view what;
-};
-constexpr UnsupportedStatement kUnsupported[] = {
-    {"fn", "functions are"},
-    {"pattern", "pattern declarations are"},
-    {"connector", "connectors are"},
-    {"context", "contexts are"},
-    {"import", "imports are"},
-    {"config", "`config` blocks are"},
-    {"for", "`for` is"},
-};
+constexpr std::string_view kStatementWords[] = {"stream",    "event",   "let",    "var",
+                                                "const",     "fn",      "type",   "pattern",
+                                                "connector", "context", "import", "config"};
 
 bool StartsStatement(const Token& token) {
-  for (std::string_view word : {"stream", "event", "let", "var", "const", "fn", "pattern", "type",
-                                "connector", "context", "import", "config"}) {
+  return std::any_of(std::begin(kStatementWords), std::end(kStatementWords),
+                     [&](std::string_view word) { return token.Is(word); });
+}
+
+// Words that continue an expression or a stream between two names.
+bool IsInfixWord(const Token& token) {
+  for (std::string_view word : {"and", "or", "in", "is", "not", "as", "where", "then", "else",
+                                "within", "partition", "on", "AND", "OR", "asc", "desc"}) {
     if (token.Is(word)) return true;
   }
   return false;
@@ -47,12 +43,19 @@ std::string SyntaxHint(std::string_view word) {
   return "";
 }
 
+Program ParseSource(std::string_view source, DiagnosticList& diagnostics) {
+  const ExpandedSource expanded = ExpandTemplates(source, diagnostics);
+  if (!expanded.changed) return Parser(Lex(source, diagnostics), diagnostics).Run();
+  return Parser(Lex(expanded.text, diagnostics, &expanded.map), diagnostics).Run();
+}
+
 Program Parser::Run() {
   Program program;
   while (Peek().kind != TokenKind::kEnd && !diagnostics_.full()) {
     const size_t before = at_;
     const int column = Peek().column;
     depth_ = 0;
+    mode_ = {};
     if (!ParseStatement(program)) {
       if (at_ == before) Take();
       SkipStatement(column);
@@ -61,14 +64,19 @@ Program Parser::Run() {
   return program;
 }
 
-// To the next line that can begin a statement: not indented deeper than the broken one, or opened
-// by a keyword of a statement at its column.
+// To the next line that can begin a statement: not indented deeper than the broken one, and opened
+// by a word of a statement, by two names in a row, which continue nothing, or by an assignment.
 void Parser::SkipStatement(int column) {
   while (Peek().kind != TokenKind::kEnd) {
     const Token& token = Peek();
-    if (token.starts_line && token.column <= column && token.kind == TokenKind::kName &&
-        (StartsStatement(token) || token.column < column || Peek(1).IsSymbol(":="))) {
-      return;
+    const Token& next = Peek(1);
+    if (token.starts_line && token.column <= column && token.kind == TokenKind::kName) {
+      const bool two_names = next.kind == TokenKind::kName && !next.starts_line &&
+                             !IsInfixWord(token) && !IsInfixWord(next);
+      const bool word = StartsStatement(token) &&
+                        (next.kind == TokenKind::kName || next.kind == TokenKind::kString ||
+                         (token.Is("config") && next.IsSymbol(":")));
+      if (word || two_names || token.column < column || next.IsSymbol(":=")) return;
     }
     Take();
   }
@@ -84,9 +92,9 @@ Span Parser::SpanFrom(size_t begin) const {
   return {begin, at_ == 0 ? begin + 1 : tokens_[at_ - 1].span.end};
 }
 
-bool Parser::Unexpected(std::string_view expected) {
+bool Parser::Unexpected(std::string_view expected, std::string hint) {
   const Token& token = Peek();
-  std::string hint = SyntaxHint(token.text);
+  if (hint.empty()) hint = SyntaxHint(token.text);
   if (hint.empty() && at_ > 0) hint = SyntaxHint(tokens_[at_ - 1].text);
   diagnostics_.Error(
       token.span, "E100",
@@ -102,184 +110,83 @@ bool Parser::Expect(std::string_view symbol, std::string_view where) {
   return Unexpected(Concat("`", symbol, "` ", where));
 }
 
+// So that a broken statement does not take the first word of the next one for its own.
+bool Parser::AtNextStatement() const {
+  const Token& next = Peek(1);
+  return Peek().starts_line && StartsStatement(Peek()) && next.kind == TokenKind::kName &&
+         !next.starts_line && !IsInfixWord(next);
+}
+
 bool Parser::TakeName(std::string_view what, Name* name) {
-  if (Peek().kind != TokenKind::kName) return Unexpected(what);
+  if (!AtName() || AtNextStatement()) return Unexpected(what);
   const Token& token = Take();
   name->text = std::string(token.text);
   name->span = token.span;
   return true;
 }
 
+bool Parser::TakeOptionalName(std::string_view word, std::string_view what,
+                              std::optional<Name>* name) {
+  if (!Accept(word)) return true;
+  return TakeName(what, &name->emplace());
+}
+
 bool Parser::ParseStatement(Program& program) {
   const Token& token = Peek();
-  const bool named = Peek(1).kind == TokenKind::kName;
+  const Token& next = Peek(1);
+  const bool named = next.kind == TokenKind::kName;
+  if (token.kind != TokenKind::kName) return ParseLooseStatement();
+  if (token.Is("import") && next.kind == TokenKind::kString) return ParseImport(program);
+  if (token.Is("config") && (named || next.IsSymbol(":"))) return ParseConfig(program);
   if (token.Is("stream") && named) return ParseStream(program);
   if (token.Is("event") && named) return ParseEvent(program);
   if (token.Is("type") && named) return ParseTypeDecl(program);
-  if (named && token.Is("let")) return ParseVariable(VariableKind::kLet, program);
-  if (named && token.Is("var")) return ParseVariable(VariableKind::kVar, program);
-  if (named && token.Is("const")) return ParseVariable(VariableKind::kConst, program);
-  if (token.kind == TokenKind::kName && Peek(1).IsSymbol(":=")) {
-    return ParseVariable(VariableKind::kAssign, program);
-  }
-  return ParseUnsupported(program);
+  if (token.Is("fn") && named) return ParseFunction(program);
+  if (token.Is("pattern") && named) return ParsePattern(program);
+  if (token.Is("connector") && named) return ParseConnector(program);
+  if (token.Is("context") && named) return ParseContext(program);
+  std::optional<VariableKind> variable;
+  if (named && token.Is("let")) variable = VariableKind::kLet;
+  if (named && token.Is("var")) variable = VariableKind::kVar;
+  if (named && token.Is("const")) variable = VariableKind::kConst;
+  if (next.IsSymbol(":=")) variable = VariableKind::kAssign;
+  if (!variable.has_value()) return ParseLooseStatement();
+  VariableDecl decl;
+  if (!ParseVariable(*variable, &decl)) return false;
+  program.statements.emplace_back(std::move(decl));
+  return true;
 }
 
-bool Parser::ParseUnsupported(Program& program) {
+// Any sequence of words would be an expression, so the first word is what the message is about.
+bool Parser::ParseLooseStatement() {
   const Token& token = Peek();
   const Token& next = Peek(1);
-  for (const UnsupportedStatement& statement : kUnsupported) {
-    if (!token.Is(statement.keyword)) continue;
-    const bool fits = next.kind == TokenKind::kName ||
-                      (token.Is("import") && next.kind == TokenKind::kString) ||
-                      (token.Is("config") && next.IsSymbol(":"));
-    if (!fits) continue;
-    diagnostics_.Error(token.span, "E110",
-                       Concat(statement.what, " not supported by this build yet"));
-    UnsupportedDecl decl;
-    decl.keyword = std::string(token.text);
+  if (token.Is("import")) {
     Take();
-    if (Peek().kind == TokenKind::kName) {
-      TakeName("a name", &decl.name);
-      program.statements.emplace_back(std::move(decl));
-    }
-    return false;  // skips the rest of it
+    return Unexpected("the path of a file in quotes", "such as import \"lib/types.vpl\"");
   }
-  for (std::string_view word : {"if", "while", "emit", "return", "break", "continue"}) {
-    if (token.Is(word) && !next.IsSymbol(".") && token.kind == TokenKind::kName) {
+  for (std::string_view word :
+       {"if", "for", "while", "emit", "return", "break", "continue", "elif", "else"}) {
+    if (token.Is(word) && !next.IsSymbol(".") && !next.IsSymbol("(")) {
       diagnostics_.Error(token.span, "E104",
-                         Concat("`", word, "` has no effect outside a function"));
+                         Concat("`", word, "` has no effect outside a function"),
+                         word == "for" ? "a compile-time loop has literal bounds: for i in 0..4:"
+                                       : "move it into a `fn` and call that in a stream");
       return false;
     }
-  }
-  return ParseLooseExpression(program);
-}
-
-// Any sequence of words would be one, so the word itself is what the message is about.
-bool Parser::ParseLooseExpression(Program& program) {
-  const Token& token = Peek();
-  std::string hint = SyntaxHint(token.text);
-  if (hint.empty() && token.kind == TokenKind::kName) {
-    hint = DidYouMean(token.text, {"stream", "event", "let", "var", "const", "fn", "pattern",
-                                   "type", "connector", "context", "import"});
   }
   if (token.kind != TokenKind::kName && token.kind != TokenKind::kInt &&
       token.kind != TokenKind::kFloat && token.kind != TokenKind::kString) {
     return Unexpected("a declaration");
   }
+  std::string hint = SyntaxHint(token.text);
+  if (hint.empty() && token.kind == TokenKind::kName) {
+    hint = DidYouMean(token.text, std::vector<std::string>(std::begin(kStatementWords),
+                                                           std::end(kStatementWords)));
+  }
   diagnostics_.Error(token.span, "E104", "an expression is no declaration and has no effect here",
                      std::move(hint));
   return false;
-}
-
-bool Parser::ParseEvent(Program& program) {
-  const int column = Peek().column;
-  Take();
-  EventDecl event;
-  if (!TakeName("the name of the event type", &event.name)) return false;
-  if (Accept("extends")) {
-    event.parent.emplace();
-    if (!TakeName("the name of the parent type", &*event.parent)) return false;
-  }
-  if (Accept("{")) {
-    if (!ParseEventFields(event, -1) || !Expect("}", "after the last field")) return false;
-  } else {
-    if (!Expect(":", "after the name of the event type")) return false;
-    if (!ParseEventFields(event, column)) return false;
-    if (event.fields.empty() && !event.parent.has_value()) return Unexpected("a field");
-  }
-  program.statements.emplace_back(std::move(event));
-  return true;
-}
-
-// Fields on the line of the declaration, or on lines indented deeper than `column`.
-bool Parser::ParseEventFields(EventDecl& event, int column) {
-  while (Peek().kind == TokenKind::kName && Peek(1).IsSymbol(":") &&
-         !(Peek().starts_line && Peek().column <= column)) {
-    EventField field;
-    TakeName("a field", &field.name);
-    Take();
-    if (!ParseType(&field.type, &field.optional)) return false;
-    event.fields.push_back(std::move(field));
-    Accept(",");
-  }
-  if (Peek().kind == TokenKind::kName && !Peek().starts_line) return Unexpected("`name: type`");
-  if (Peek().kind == TokenKind::kName && Peek().column > column && column >= 0) {
-    return Unexpected("`name: type`");
-  }
-  return true;
-}
-
-bool Parser::ParseType(std::string* type, bool* optional) {
-  if (++depth_ > kMaxParseDepth) {
-    diagnostics_.Error(Peek().span, "E102", "type is too deeply nested");
-    return false;
-  }
-  const std::string_view first = Peek().text;
-  const std::string hint = SyntaxHint(first);
-  bool inner_optional = false;
-  std::string inner;
-  if (Accept("[")) {
-    if (!ParseType(&inner, &inner_optional) || !Expect("]", "after the type")) return false;
-  } else if (Accept("{")) {
-    if (!ParseType(&inner, &inner_optional) || !Expect(":", "between key and value type") ||
-        !ParseType(&inner, &inner_optional) || !Expect("}", "after the type")) {
-      return false;
-    }
-  } else if (Accept("(")) {
-    do {
-      if (!ParseType(&inner, &inner_optional)) return false;
-    } while (Accept(","));
-    if (!Expect(")", "after the types")) return false;
-  } else {
-    Name name;
-    if (!TakeName("a type", &name)) return false;
-    if (!hint.empty() && hint != "write `event`" && hint != "write `fn`") {
-      diagnostics_.Error(name.span, "E100", Concat("`", name.text, "` is not a type"), hint);
-      return false;
-    }
-    if (name.text == "Stream" && Accept("<") &&
-        (!ParseType(&inner, &inner_optional) || !Expect(">", "after the type"))) {
-      return false;
-    }
-  }
-  const std::string_view last = tokens_[at_ - 1].text;
-  *type = std::string(first.data(), static_cast<size_t>(last.data() + last.size() - first.data()));
-  *optional = Accept("?");
-  --depth_;
-  return true;
-}
-
-bool Parser::ParseVariable(VariableKind kind, Program& program) {
-  VariableDecl variable;
-  variable.kind = kind;
-  if (kind != VariableKind::kAssign) Take();
-  if (!TakeName("a name", &variable.name)) return false;
-  if (kind == VariableKind::kAssign) {
-    Take();
-  } else {
-    std::string type;
-    bool optional = false;
-    if (Accept(":") && !ParseType(&type, &optional)) return false;
-    if (!Expect("=", "before the value")) return false;
-  }
-  variable.value = ParseExpr();
-  if (variable.value == nullptr) return false;
-  program.statements.emplace_back(std::move(variable));
-  return true;
-}
-
-bool Parser::ParseTypeDecl(Program& program) {
-  Take();
-  TypeDecl decl;
-  std::string type;
-  bool optional = false;
-  if (!TakeName("the name of the type", &decl.name) || !Expect("=", "before the type") ||
-      !ParseType(&type, &optional)) {
-    return false;
-  }
-  program.statements.emplace_back(std::move(decl));
-  return true;
 }
 
 }  // namespace varpulis::engine

@@ -52,25 +52,15 @@ int Layout::Find(std::string_view field) const {
   return found == index_.end() ? -1 : found->second;
 }
 
-void Layout::AddField(const std::string& field) {
+int Layout::AddField(const std::string& field) {
   index_.emplace(field, slot_count);
   fields.push_back(field);
-  ++slot_count;
+  return slot_count++;
 }
 
-int Layout::Demand(const std::string& field) {
-  const int slot = Find(field);
-  if (slot >= 0) return slot;
-  AddField(field);
-  return slot_count - 1;
-}
-
-int Layout::DemandAllFields() {
-  if (all_fields_slot < 0) {
-    all_fields_slot = slot_count++;
-    fields.emplace_back();  // the slot has no name
-  }
-  return all_fields_slot;
+int Layout::AddHidden() {
+  fields.emplace_back();
+  return slot_count++;
 }
 
 std::string DebugString(const PlanExpr& expr) {
@@ -111,6 +101,8 @@ std::string DebugString(const PlanExpr& expr) {
       return Concat("{", Arguments(expr), "}");
     case PlanExprKind::kCall:
       return Concat(BuiltinById(expr.builtin).name, "(", Arguments(expr), ")");
+    case PlanExprKind::kCallFunction:
+      return Concat("function", expr.index, "(", Arguments(expr), ")");
     case PlanExprKind::kMatch: {
       std::string out = Concat("match(", DebugString(expr.children[0]));
       for (size_t i = 0; i < expr.arms.size(); ++i) {
@@ -127,12 +119,101 @@ std::string DebugString(const PlanExpr& expr) {
   return "?";
 }
 
+const char* AggregateName(AggregateFunction function) {
+  static constexpr const char* kNames[] = {
+      "count",    "count_distinct", "sum",  "avg", "min",    "max",        "stddev",
+      "variance", "first",          "last", "ema", "median", "percentile", "collect"};
+  return kNames[static_cast<int>(function)];
+}
+
+std::string DebugString(const PlanAggregate& aggregate) {
+  std::string out = Concat(AggregateName(aggregate.function), "(");
+  for (const PlanExpr& argument : aggregate.argument) out += DebugString(argument);
+  if (aggregate.parameter != 0) ConcatTo(&out, ", ", std::to_string(aggregate.parameter));
+  return out + ")";
+}
+
+std::string DebugString(const PlanWindow& window) {
+  static constexpr const char* kNames[] = {"tumbling", "sliding", "count", "sliding count",
+                                           "session"};
+  return Concat(kNames[static_cast<int>(window.kind)], " ", window.size, " ", window.slide,
+                window.event_time ? " by event time" : "");
+}
+
+namespace {
+
+// Whether the expressions make the fields of the output layout, in its order.
+bool NamesItsFields(PlanOpKind kind) {
+  return kind == PlanOpKind::kSelect || kind == PlanOpKind::kEmit ||
+         kind == PlanOpKind::kAggregate || kind == PlanOpKind::kWindow;
+}
+
+std::string DebugOp(const PlanOp& op, const std::vector<Layout>& layouts) {
+  static constexpr const char* kNames[] = {
+      "filter",   "select",  "emit",   "distinct", "limit", "map", "window",    "aggregate",
+      "order_by", "process", "output", "print",    "log",   "tap", "watermark", "enrich"};
+  std::string out = Concat("  ", kNames[static_cast<int>(op.kind)]);
+  if (op.kind == PlanOpKind::kLimit || op.kind == PlanOpKind::kWatermark) {
+    ConcatTo(&out, " ", op.count);
+  }
+  if (op.kind == PlanOpKind::kEmit) ConcatTo(&out, " as ", op.output_type);
+  if (op.kind == PlanOpKind::kWindow) ConcatTo(&out, " ", DebugString(op.window));
+  for (const PlanExpr& key : op.key) ConcatTo(&out, " by ", DebugString(key));
+  for (size_t i = 0; i < op.aggregates.size(); ++i) {
+    ConcatTo(&out, " local", i, "=", DebugString(op.aggregates[i]));
+  }
+  for (size_t i = 0; i < op.exprs.size(); ++i) {
+    out += " ";
+    if (NamesItsFields(op.kind) && op.output_layout >= 0) {
+      ConcatTo(&out, layouts[static_cast<size_t>(op.output_layout)].fields[i], "=");
+    }
+    out += DebugString(op.exprs[i]);
+  }
+  return out + "\n";
+}
+
+void DebugBlock(const std::vector<PlanStmt>& block, std::string indent, std::string* out) {
+  static constexpr const char* kNames[] = {"set",   "if",       "for",  "while", "return",
+                                           "break", "continue", "emit", "expr"};
+  for (const PlanStmt& stmt : block) {
+    ConcatTo(out, indent, kNames[static_cast<int>(stmt.kind)]);
+    if (stmt.local >= 0) ConcatTo(out, " local", stmt.local);
+    if (stmt.global >= 0) ConcatTo(out, " global", stmt.global);
+    if (stmt.has_value) ConcatTo(out, " ", DebugString(stmt.expr));
+    if (stmt.kind == StmtKind::kEmit) {
+      ConcatTo(out, " ", stmt.type);
+      for (size_t i = 0; i < stmt.values.size(); ++i) {
+        ConcatTo(out, " $", stmt.slots[i], "=", DebugString(stmt.values[i]));
+      }
+    }
+    *out += "\n";
+    DebugBlock(stmt.body, indent + "  ", out);
+    if (!stmt.otherwise.empty()) ConcatTo(out, indent, "else\n");
+    DebugBlock(stmt.otherwise, indent + "  ", out);
+  }
+}
+
+}  // namespace
+
+std::string DebugString(const PlanFunction& function) {
+  std::string out = Concat(function.name, " parameters ", function.parameter_count, " locals ",
+                           function.local_count, "\n");
+  DebugBlock(function.body, "  ", &out);
+  return out;
+}
+
 std::string Plan::DebugString() const {
   std::string out;
   for (size_t i = 0; i < layouts.size(); ++i) {
-    ConcatTo(&out, "layout ", i, layouts[i].open ? " open " : " ", layouts[i].type_name, ":");
+    static constexpr const char* kKinds[] = {" ", " open ", " merge ", " join ", " map "};
+    ConcatTo(&out, "layout ", i, kKinds[static_cast<int>(layouts[i].kind)], layouts[i].type_name,
+             ":");
     for (size_t slot = 0; slot < layouts[i].fields.size(); ++slot) {
       ConcatTo(&out, " $", slot, "=", layouts[i].fields[slot]);
+      if (slot >= layouts[i].origins.size()) continue;
+      for (const Layout::Origin& origin : layouts[i].origins[slot]) {
+        ConcatTo(&out, " from ", origin.part, ".$", origin.slot);
+      }
     }
     out += "\n";
   }
@@ -141,28 +222,32 @@ std::string Plan::DebugString() const {
              globals[static_cast<size_t>(assignment.global)].name, " = ",
              engine::DebugString(assignment.value), "\n");
   }
+  for (size_t i = 0; i < functions.size(); ++i) {
+    ConcatTo(&out, "function", i, " ", engine::DebugString(functions[i]));
+  }
   for (const PlanInput& input : inputs) {
     ConcatTo(&out, "input ", input.type, " layout ", input.layout, " ->");
-    for (int stream : input.streams) ConcatTo(&out, " ", streams[static_cast<size_t>(stream)].name);
+    for (const PlanStream::Consumer& consumer : input.consumers) {
+      ConcatTo(&out, " ", streams[static_cast<size_t>(consumer.stream)].name);
+      if (consumer.port > 0) ConcatTo(&out, ":", consumer.port);
+    }
     out += "\n";
   }
   for (const PlanStream& stream : streams) {
-    ConcatTo(&out, "stream ", stream.name, " layout ", stream.input_layout, " -> ",
-             stream.output_layout, "\n");
-    for (const PlanOp& op : stream.ops) {
-      static constexpr const char* kNames[] = {"filter", "select", "emit", "distinct", "limit"};
-      ConcatTo(&out, "  ", kNames[static_cast<int>(op.kind)]);
-      if (op.kind == PlanOpKind::kLimit) ConcatTo(&out, " ", op.count);
-      if (op.kind == PlanOpKind::kEmit) ConcatTo(&out, " as ", op.output_type);
-      for (size_t i = 0; i < op.exprs.size(); ++i) {
-        out += " ";
-        if (op.output_layout >= 0) {
-          ConcatTo(&out, layouts[static_cast<size_t>(op.output_layout)].fields[i], "=");
-        }
-        out += engine::DebugString(op.exprs[i]);
+    static constexpr const char* kSources[] = {"", " merge", " join", " timer"};
+    ConcatTo(&out, "stream ", stream.name, kSources[static_cast<int>(stream.source)], " layout ",
+             stream.input_layout, " -> ", stream.output_layout, "\n");
+    for (const PlanPort& port : stream.ports) {
+      for (const PlanExpr& condition : port.conditions) {
+        ConcatTo(&out, "  from ", port.type, " where ", engine::DebugString(condition), "\n");
       }
+    }
+    for (const PlanJoinSource& source : stream.join) {
+      ConcatTo(&out, "  join ", source.label, " on");
+      for (const PlanExpr& key : source.key) ConcatTo(&out, " ", engine::DebugString(key));
       out += "\n";
     }
+    for (const PlanOp& op : stream.ops) out += DebugOp(op, layouts);
   }
   return out;
 }

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -15,20 +16,36 @@ namespace varpulis::engine {
 // A checked program with every name resolved: printable data, no behaviour.
 
 // The shape of rows at some place: which field stands in which slot. A closed layout lists all
-// fields a row can have (after `.select` or `.emit`). An open one belongs to an input event type
-// and lists the fields the program reads of it, so that readers can skip the others.
+// fields a row can have (after `.select` or `.emit`). An open one lists the fields the program
+// reads of its rows: of an input event type, so that readers can skip the others, or of rows put
+// together from those of other layouts, by a merge, a join or a `.map` to whatever map.
 struct Layout {
-  std::string type_name;
-  bool open = false;
-  std::vector<std::string> fields;
-  int all_fields_slot = -1;  // open only: a map of every field of the event
-  int slot_count = 0;
+  enum class Kind { kClosed, kEvent, kMerge, kJoin, kMap };
+  static constexpr int kAllSlots = -2;  // as an origin: all fields of a closed part as a map
+  // Where a slot of a merge or join comes from: the first of these that has a value.
+  struct Origin {
+    int part;
+    int slot;
+  };
+  struct Part {
+    int layout;
+    std::string label;  // fields are `label.f`
+    std::string type;   // and `type.f`
+  };
 
+  std::string type_name;
+  Kind kind = Kind::kClosed;
+  std::vector<std::string> fields;  // by slot; a hidden slot has an empty name
+  int all_fields_slot = -1;         // events only: a map of every field of the event
+  int type_slot = -1;               // after `.process`: the event type, hidden
+  int slot_count = 0;
+  std::vector<Part> parts;                   // merge, join
+  std::vector<std::vector<Origin>> origins;  // by slot; merge, join
+
+  bool open() const { return kind != Kind::kClosed; }
   int Find(std::string_view field) const;
-  // Open only: the slot of `field`, added if new.
-  int Demand(const std::string& field);
-  int DemandAllFields();
-  void AddField(const std::string& field);
+  int AddField(const std::string& field);  // returns its slot
+  int AddHidden();
 
  private:
   absl::flat_hash_map<std::string, int> index_;
@@ -50,9 +67,10 @@ enum class PlanExprKind {
   kIsKind,  // children[0] is text; index 1 when negated
   kIf,
   kList,
-  kMap,    // labels
-  kCall,   // builtin
-  kMatch,  // children[0], then the arms
+  kMap,           // labels
+  kCall,          // builtin
+  kCallFunction,  // index of a PlanFunction
+  kMatch,         // children[0], then the arms
 };
 
 struct PlanArm {
@@ -74,32 +92,162 @@ struct PlanExpr {
   std::vector<PlanArm> arms;
 };
 
-enum class PlanOpKind { kFilter, kSelect, kEmit, kDistinct, kLimit };
+enum class AggregateFunction {
+  kCount,
+  kCountDistinct,
+  kSum,
+  kAvg,
+  kMin,
+  kMax,
+  kStddev,
+  kVariance,
+  kFirst,
+  kLast,
+  kEma,
+  kMedian,
+  kPercentile,
+  kCollect,
+};
+
+struct PlanAggregate {
+  AggregateFunction function = AggregateFunction::kCount;
+  std::vector<PlanExpr> argument;  // one, or none for count()
+  double parameter = 0;            // ema: length; percentile: rank
+};
+
+enum class WindowKind { kTumbling, kSliding, kCount, kSlidingCount, kSession };
+
+// Durations in nanoseconds, counts in events.
+struct PlanWindow {
+  WindowKind kind = WindowKind::kCount;
+  int64_t size = 0;
+  int64_t slide = 0;
+  bool event_time = false;  // behind `.watermark`: aligned, fired by the watermark
+};
+
+// `connector C = type(key: value, …)`; lists are joined with commas.
+struct PlanConnector {
+  std::string name;
+  std::string type;
+  std::vector<std::pair<std::string, std::string>> params;
+};
+
+struct PlanEnrich {
+  std::string connector;
+  std::vector<std::string> fields;
+  int64_t ttl_ns = 300'000'000'000;
+  int64_t timeout_ns = 5'000'000'000;
+  bool has_fallback = false;
+  Literal fallback;
+};
+
+enum class PlanOpKind {
+  kFilter,
+  kSelect,
+  kEmit,
+  kDistinct,
+  kLimit,
+  kMap,        // to whatever map the expression gives
+  kWindow,     // window, key; with `aggregates` what they make of it
+  kAggregate,  // key, aggregates, of each batch
+  kOrderBy,
+  kProcess,
+  kOutput,  // rows of `.process` that reach the end, under their own types
+  kPrint,
+  kLog,
+  kTap,
+  kWatermark,
+  kEnrich,
+};
 
 struct PlanOp {
   PlanOpKind kind = PlanOpKind::kFilter;
-  std::vector<PlanExpr> exprs;  // filter, distinct: one; select, emit: one per output field
-  int output_layout = -1;       // select, emit
-  std::string output_type;      // emit: event type of the output record
-  int64_t count = 0;            // limit
+  // filter, distinct, map, process: one; select, emit, aggregate: one per output field; print, tap:
+  // the values; order_by: the keys; log: the data, if given.
+  std::vector<PlanExpr> exprs;
+  int input_layout = -1;
+  int output_layout = -1;   // when it differs
+  std::string output_type;  // emit: event type of the output record
+  int64_t count = 0;        // limit; watermark: slack
+  int64_t lateness = 0;     // watermark
+  PlanWindow window;
+  std::vector<PlanExpr> key;  // window, aggregate: one with `.partition_by`
+  std::vector<PlanAggregate> aggregates;
+  int partition_slot = -1, key_slot = -1;  // of the output of an aggregate
+  std::vector<bool> descending;            // order_by
+  std::vector<std::string> labels;         // tap
+  std::string level, text;                 // log
+  PlanEnrich enrich;
+  Span span;
   // Hash of the source and the chain up to here. State moves to a new program where it is equal.
   std::string fingerprint;
 };
 
+// A way into a stream: the rows of one type or stream.
+struct PlanPort {
+  std::string type;
+  int layout = -1;
+  std::vector<PlanExpr> conditions;  // merge: one of them must be true, if there are any
+  std::vector<int> places;           // join: the sources that take these rows, mostly one
+};
+
+struct PlanJoinSource {
+  std::string label;
+  std::vector<PlanExpr> key;  // over the rows of its port
+};
+
+enum class SourcePlanKind { kPlain, kMerge, kJoin, kTimer };
+
 struct PlanStream {
+  struct Consumer {
+    int stream;
+    int port;
+  };
   std::string name;
+  SourcePlanKind source = SourcePlanKind::kPlain;
+  std::vector<PlanPort> ports;
+  std::vector<PlanJoinSource> join;  // by place
+  int64_t join_window = 0;
+  std::string join_fingerprint;
+  int64_t timer_interval = 0, timer_delay = 0;
   int input_layout = -1;
   int output_layout = -1;
   std::vector<PlanOp> ops;
-  std::vector<int> consumers;  // streams over this one, in declaration order
+  std::vector<Consumer> consumers;  // of its rows, in declaration order
 };
 
 // A type that rows enter with. A stream's name is one too when other streams read it (vpl.md §7.1).
 struct PlanInput {
   std::string type;
   int layout = -1;
-  std::vector<int> streams;  // in declaration order
+  std::vector<PlanStream::Consumer> consumers;  // in declaration order
   bool is_stream = false;
+};
+
+// A statement of a function, resolved. Locals are places in the frame.
+struct PlanStmt {
+  StmtKind kind = StmtKind::kExpr;
+  int local = -1;   // variable, for: the local it sets
+  int global = -1;  // variable: the global it sets
+  int hidden = -1;  // for: two locals of its own
+  bool has_value = false;
+  PlanExpr expr;  // value, condition, sequence
+  std::vector<PlanStmt> body;
+  std::vector<PlanStmt> otherwise;  // if; an elif is an if in here
+  // emit: the fields by slot of the layout, and the type.
+  int layout = -1;
+  std::string type;
+  std::vector<PlanExpr> values;
+  std::vector<int> slots;
+};
+
+// A function as it is called from rows of one layout: the fields of the triggering event are
+// visible in it by name.
+struct PlanFunction {
+  std::string name;
+  int parameter_count = 0;
+  int local_count = 0;  // parameters first
+  std::vector<PlanStmt> body;
 };
 
 // One `let`, `var`, `const` or `:=`, run once in order when the program is loaded.
@@ -118,13 +266,19 @@ struct Plan {
   std::vector<Layout> layouts;
   std::vector<PlanGlobal> globals;
   std::vector<PlanAssignment> assignments;
+  std::vector<PlanConnector> connectors;
   std::vector<PlanStream> streams;  // in declaration order
   std::vector<PlanInput> inputs;    // event types first, in order of use
-  int local_count = 0;              // match variables alive at once, at most
+  std::vector<PlanFunction> functions;
+  int local_count = 0;           // locals of expressions outside functions, at most
+  bool assigns_globals = false;  // some function does
 
   std::string DebugString() const;
 };
 
 std::string DebugString(const PlanExpr& expr);
+std::string DebugString(const PlanAggregate& aggregate);
+std::string DebugString(const PlanWindow& window);
+std::string DebugString(const PlanFunction& function);
 
 }  // namespace varpulis::engine

@@ -32,8 +32,13 @@ class Arena {
     std::memcpy(copy, text.data(), text.size());
     return {copy, text.size()};
   }
+  // In blocks so far.
+  size_t bytes() const { return bytes_; }
   void Reset() {
-    if (blocks_.size() > 1) blocks_.resize(1);
+    if (blocks_.size() > 1) {
+      blocks_.resize(1);
+      bytes_ = block_size_;
+    }
     if (!blocks_.empty()) {
       next_ = blocks_[0].get();
       end_ = next_ + block_size_;
@@ -59,11 +64,13 @@ class Arena {
   }
   void AddBlock(size_t bytes) {
     blocks_.push_back(std::unique_ptr<char[]>(new char[bytes]));
+    bytes_ += bytes;
     next_ = blocks_.back().get();
     end_ = next_ + bytes;
   }
 
   size_t block_size_;
+  size_t bytes_ = 0;
   std::vector<std::unique_ptr<char[]>> blocks_;
   char* next_ = nullptr;
   char* end_ = nullptr;

@@ -1,74 +1,130 @@
 #include "engine/runtime/build.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/lang/concat.h"
 #include "engine/plan/fingerprint.h"
+#include "engine/runtime/batch_operators.h"
 #include "engine/runtime/distinct.h"
+#include "engine/runtime/event_time.h"
+#include "engine/runtime/join.h"
+#include "engine/runtime/operations.h"
 #include "engine/runtime/operators.h"
+#include "engine/runtime/sources.h"
+#include "engine/runtime/text_operators.h"
+#include "engine/runtime/window.h"
+#include "engine/runtime/window_aggregate.h"
+#include "engine/runtime/window_rows.h"
 
 namespace varpulis::engine {
 
 class GraphBuilder {
  public:
-  GraphBuilder(const Plan& plan, std::vector<LoadError>* errors)
-      : plan_(plan), errors_(errors), graph_(new Graph()) {}
+  GraphBuilder(const Plan& plan, const LookupProviderFactory& providers,
+               std::vector<LoadError>* errors)
+      : plan_(plan), providers_(providers), errors_(errors), graph_(new Graph()) {}
 
   std::unique_ptr<Graph> Run(std::string_view source) {
     graph_->fingerprint_ = Fingerprint(source);
     graph_->debug_string_ = plan_.DebugString();
     graph_->locals_.resize(static_cast<size_t>(plan_.local_count));
+    for (const PlanFunction& function : plan_.functions) {
+      graph_->functions_.Add(
+          std::make_unique<Function>(function, plan_.layouts, graph_->literals_));
+    }
     RunInitialisers();
     if (!errors_->empty()) return nullptr;
     for (const PlanInput& input : plan_.inputs) AddInput(input);
     for (size_t i = 0; i < plan_.streams.size(); ++i) AddStream(static_cast<int>(i));
+    if (!errors_->empty()) return nullptr;
     EvalContext& eval = graph_->run_.eval;
-    eval.globals = graph_->global_values_.data();
-    eval.locals = graph_->locals_.data();
+    SetUp(eval);
     eval.arena = &graph_->arena_;
     return std::move(graph_);
   }
 
  private:
+  void SetUp(EvalContext& eval) {
+    eval.globals = graph_->globals_.values();
+    eval.locals = graph_->locals_.data();
+    eval.functions = &graph_->functions_;
+    eval.global_store = &graph_->globals_;
+    eval.error = &graph_->error_;
+  }
+
   void RunInitialisers() {
     for (const PlanGlobal& global : plan_.globals) {
-      Graph::Global added;
-      added.name = global.name;
-      added.is_mutable = global.is_mutable;
-      graph_->globals_.push_back(std::move(added));
+      graph_->globals_.Add(global.name, global.is_mutable);
     }
-    graph_->global_values_.resize(plan_.globals.size());
     Arena scratch;
     EvalContext eval;
+    SetUp(eval);
     eval.has_event = false;
-    eval.globals = graph_->global_values_.data();
-    eval.locals = graph_->locals_.data();
     eval.arena = &scratch;
     for (const PlanAssignment& assignment : plan_.assignments) {
       const Value value = CompileExpression(assignment.value, scratch)->Evaluate(eval);
       const auto index = static_cast<size_t>(assignment.global);
       if (value.missing()) {
-        errors_->push_back({assignment.span, Concat("the value of `", plan_.globals[index].name,
-                                                    "` cannot be computed")});
+        errors_->push_back(
+            {assignment.span, "E106",
+             graph_->error_.empty()
+                 ? Concat("the value of `", plan_.globals[index].name, "` cannot be computed")
+                 : graph_->error_});
+        graph_->error_.clear();
       }
-      graph_->globals_[index].value = OwnedValue(value);
-      graph_->global_values_[index] = graph_->globals_[index].value.get();
+      graph_->globals_.Set(index, value);
+      graph_->globals_.EndEvent();
       scratch.Reset();
     }
   }
 
   const Layout& LayoutAt(int index) const { return plan_.layouts[static_cast<size_t>(index)]; }
 
+  // What several events in one batch would change: rows are told apart by more than their path.
+  static bool OneByOne(const PlanOp& op, bool behind_window) {
+    switch (op.kind) {
+      case PlanOpKind::kAggregate:
+      case PlanOpKind::kOrderBy:
+        return !behind_window;
+      case PlanOpKind::kWindow:
+        return op.window.kind == WindowKind::kSession || op.window.event_time;
+      case PlanOpKind::kProcess:
+      case PlanOpKind::kWatermark:
+        return true;
+      default:
+        return false;
+    }
+  }
+  static bool IsObservable(const PlanOp& op) {
+    switch (op.kind) {
+      case PlanOpKind::kEmit:
+      case PlanOpKind::kOutput:
+      case PlanOpKind::kPrint:
+      case PlanOpKind::kLog:
+      case PlanOpKind::kTap:
+        return true;
+      default:
+        return false;
+    }
+  }
+
   // See InputType::takes_batches.
   bool TakesBatches(const PlanInput& input) const {
-    int emits = 0;
-    const std::vector<int>* next = &input.streams;
+    if (plan_.assigns_globals) return false;
+    int observable = 0;
+    const std::vector<PlanStream::Consumer>* next = &input.consumers;
     while (next->size() == 1) {
-      const PlanStream& stream = plan_.streams[static_cast<size_t>((*next)[0])];
-      for (const PlanOp& op : stream.ops) emits += op.kind == PlanOpKind::kEmit ? 1 : 0;
+      const PlanStream& stream = plan_.streams[static_cast<size_t>((*next)[0].stream)];
+      bool behind_window = false;
+      for (const PlanOp& op : stream.ops) {
+        if (OneByOne(op, behind_window)) return false;
+        behind_window = behind_window || op.kind == PlanOpKind::kWindow;
+        observable += IsObservable(op) ? 1 : 0;
+      }
       next = &stream.consumers;
     }
-    return next->empty() && !input.streams.empty() && emits <= 1;
+    return next->empty() && !input.consumers.empty() && observable <= 1;
   }
 
   void AddInput(const PlanInput& input) {
@@ -79,26 +135,110 @@ class GraphBuilder {
     type->slot_count = static_cast<size_t>(layout.slot_count);
     type->all_fields_slot = layout.all_fields_slot;
     for (size_t slot = 0; slot < type->fields.size(); ++slot) {
-      if (static_cast<int>(slot) != layout.all_fields_slot) {
+      if (!type->fields[slot].empty()) {
         type->slot_of.emplace(type->fields[slot], static_cast<int>(slot));
       }
     }
-    type->streams = input.streams;
+    for (const PlanStream::Consumer& consumer : input.consumers) {
+      type->consumers.push_back({consumer.stream, consumer.port});
+    }
     type->takes_batches = TakesBatches(input);
-    if (!input.is_stream) graph_->input_event_types_.push_back(input.type);
+    const bool is_timer = AddTimer(input, type.get());
+    if (!input.is_stream && !is_timer) graph_->input_event_types_.push_back(input.type);
     graph_->inputs_.Add(type.get());
     graph_->input_types_.push_back(std::move(type));
   }
 
+  bool AddTimer(const PlanInput& input, const InputType* type) {
+    for (const PlanStream& stream : plan_.streams) {
+      if (stream.source != SourcePlanKind::kTimer || stream.ports[0].type != input.type) continue;
+      Graph::Timer timer;
+      timer.type = type;
+      timer.stream = stream.name;
+      timer.interval_ns = std::max<int64_t>(1, stream.timer_interval);
+      if (__builtin_add_overflow(stream.timer_delay, timer.interval_ns, &timer.first_delay_ns)) {
+        timer.first_delay_ns = INT64_MAX;
+      }
+      graph_->timers_.push_back(std::move(timer));
+      return true;
+    }
+    return false;
+  }
+
+  ExpressionPtr Compile(const PlanExpr& expr) { return CompileExpression(expr, graph_->literals_); }
   std::vector<ExpressionPtr> Compile(const std::vector<PlanExpr>& exprs) {
     std::vector<ExpressionPtr> compiled;
-    for (const PlanExpr& expr : exprs) {
-      compiled.push_back(CompileExpression(expr, graph_->literals_));
-    }
+    for (const PlanExpr& expr : exprs) compiled.push_back(Compile(expr));
     return compiled;
   }
 
-  std::unique_ptr<Operator> MakeOperator(const PlanStream& stream, const PlanOp& op) {
+  AggregateSet MakeAggregates(const PlanOp& op) {
+    std::vector<AggregateSet::Function> functions;
+    for (const PlanAggregate& aggregate : op.aggregates) {
+      AggregateSet::Function function;
+      function.function = aggregate.function;
+      function.parameter = aggregate.parameter;
+      if (!aggregate.argument.empty()) function.argument = Compile(aggregate.argument[0]);
+      functions.push_back(std::move(function));
+    }
+    return AggregateSet(std::move(functions), Compile(op.exprs));
+  }
+
+  std::unique_ptr<Operator> MakeWindow(const PlanOp& op, int64_t lateness) {
+    ExpressionPtr key = op.key.empty() ? nullptr : Compile(op.key[0]);
+    if (op.window.event_time) {
+      return std::make_unique<EventTimeWindow>(op.window, std::move(key),
+                                               LayoutAt(op.input_layout).fields, lateness);
+    }
+    const bool sliding =
+        op.window.kind == WindowKind::kSliding || op.window.kind == WindowKind::kSlidingCount;
+    std::unique_ptr<WindowContent> content;
+    if (op.output_layout < 0) {
+      content = std::make_unique<RowWindow>(LayoutAt(op.input_layout).fields);
+    } else if (sliding) {
+      content = std::make_unique<SlidingAggregateWindow>(MakeAggregates(op), ShapeOf(op));
+    } else {
+      content = std::make_unique<AggregateWindow>(MakeAggregates(op), ShapeOf(op));
+    }
+    return std::make_unique<Window>(op.window, std::move(key), std::move(content));
+  }
+
+  LookupProvider* ProviderFor(const PlanOp& op) {
+    const auto connector =
+        std::find_if(plan_.connectors.begin(), plan_.connectors.end(),
+                     [&](const PlanConnector& known) { return known.name == op.enrich.connector; });
+    if (connector == plan_.connectors.end()) return nullptr;  // refused by the checks
+    auto [found, added] = provider_of_.emplace(connector->name, nullptr);
+    if (!added) return found->second;
+    if (!providers_) {
+      errors_->push_back({op.span, "E110",
+                          Concat("looking up in a `", connector->type,
+                                 "` connector is not supported by this build yet")});
+      return nullptr;
+    }
+    absl::StatusOr<std::unique_ptr<LookupProvider>> provider = providers_(*connector);
+    if (!provider.ok()) {
+      errors_->push_back({op.span, "E128",
+                          Concat("connector `", connector->name, "` cannot be opened: ",
+                                 std::string(provider.status().message()))});
+      return nullptr;
+    }
+    graph_->providers_.push_back(*std::move(provider));
+    return found->second = graph_->providers_.back().get();
+  }
+
+  AggregateShape ShapeOf(const PlanOp& op) const {
+    return {static_cast<size_t>(LayoutAt(op.output_layout).slot_count), op.partition_slot,
+            op.key_slot};
+  }
+
+  std::unique_ptr<Operator> MakeOperator(const PlanStream& stream, const PlanOp& op,
+                                         int64_t lateness) {
+    if (op.kind == PlanOpKind::kWindow) return MakeWindow(op, lateness);
+    if (op.kind == PlanOpKind::kAggregate) {
+      return std::make_unique<Aggregate>(MakeAggregates(op), ShapeOf(op),
+                                         op.key.empty() ? nullptr : Compile(op.key[0]));
+    }
     std::vector<ExpressionPtr> exprs = Compile(op.exprs);
     switch (op.kind) {
       case PlanOpKind::kFilter:
@@ -112,35 +252,116 @@ class GraphBuilder {
         return std::make_unique<Distinct>(std::move(exprs[0]));
       case PlanOpKind::kLimit:
         return std::make_unique<Limit>(op.count);
+      case PlanOpKind::kMap:
+        return std::make_unique<MapTo>(std::move(exprs[0]), LayoutAt(op.output_layout).fields,
+                                       LayoutAt(op.output_layout).all_fields_slot);
+      case PlanOpKind::kOrderBy:
+        return std::make_unique<OrderBy>(std::move(exprs), op.descending);
+      case PlanOpKind::kProcess:
+        return std::make_unique<Process>(std::move(exprs[0]));
+      case PlanOpKind::kOutput:
+        return std::make_unique<Output>(stream.name, LayoutAt(op.input_layout).fields,
+                                        LayoutAt(op.input_layout).type_slot);
+      case PlanOpKind::kPrint:
+        return Speak::Print(op.text, std::move(exprs));
+      case PlanOpKind::kLog:
+        return Speak::Log(op.level, op.text, std::move(exprs[0]));
+      case PlanOpKind::kTap:
+        return Speak::Tap(op.text, op.labels, std::move(exprs));
+      case PlanOpKind::kWatermark:
+        return std::make_unique<Watermark>(op.count, op.lateness);
+      case PlanOpKind::kEnrich:
+        return std::make_unique<Enrich>(
+            op.enrich, std::move(exprs[0]), LiteralValue(op.enrich.fallback, graph_->literals_),
+            ProviderFor(op), Assembly(LayoutAt(op.output_layout), plan_.layouts));
+      case PlanOpKind::kWindow:
+      case PlanOpKind::kAggregate:
+        break;
     }
     return nullptr;
+  }
+
+  void AddPorts(const PlanStream& planned, Graph::Stream& stream) {
+    if (planned.source != SourcePlanKind::kMerge && planned.source != SourcePlanKind::kJoin) return;
+    const Layout& layout = LayoutAt(planned.input_layout);
+    auto assembly = std::make_shared<const Assembly>(layout, plan_.layouts);
+    if (planned.source == SourcePlanKind::kMerge) {
+      for (size_t port = 0; port < planned.ports.size(); ++port) {
+        stream.ports.push_back(
+            std::make_unique<MergePort>(static_cast<int>(port), planned.ports.size(),
+                                        Compile(planned.ports[port].conditions), assembly));
+      }
+      return;
+    }
+    std::vector<Join::Source> sources;
+    for (size_t place = 0; place < planned.join.size(); ++place) {
+      const Layout& rows = LayoutAt(layout.parts[place].layout);
+      Join::Source source;
+      source.key = Compile(planned.join[place].key);
+      source.slot_count = static_cast<size_t>(rows.slot_count);
+      std::vector<bool> read(source.slot_count, false);
+      for (const std::vector<Layout::Origin>& origins : layout.origins) {
+        for (const Layout::Origin& origin : origins) {
+          if (origin.part != static_cast<int>(place)) continue;
+          if (origin.slot >= 0) read[static_cast<size_t>(origin.slot)] = true;
+          if (origin.slot == Layout::kAllSlots) read.assign(read.size(), true);
+        }
+      }
+      for (size_t slot = 0; slot < read.size(); ++slot) {
+        if (!read[slot]) continue;
+        source.slots.push_back(static_cast<int>(slot));
+        source.names.push_back(rows.fields[slot]);
+      }
+      sources.push_back(std::move(source));
+    }
+    auto join = std::make_shared<Join>(std::move(sources), planned.join_window, assembly);
+    for (size_t port = 0; port < planned.ports.size(); ++port) {
+      stream.ports.push_back(
+          std::make_unique<JoinPort>(join, planned.ports[port].places, port == 0));
+    }
+    stream.ports_fingerprint = planned.join_fingerprint;
   }
 
   void AddStream(int index) {
     const PlanStream& planned = plan_.streams[static_cast<size_t>(index)];
     Graph::Stream stream;
     stream.name = planned.name;
-    stream.consumers = planned.consumers;
+    for (const PlanStream::Consumer& consumer : planned.consumers) {
+      stream.consumers.push_back({consumer.stream, consumer.port});
+    }
     stream.end = std::make_unique<StreamEnd>(index, !planned.consumers.empty());
+    int64_t lateness = 0;
+    Watermark* watermark = nullptr;
     for (const PlanOp& op : planned.ops) {
-      stream.operators.push_back(MakeOperator(planned, op));
+      stream.operators.push_back(MakeOperator(planned, op, lateness));
       stream.fingerprints.push_back(op.fingerprint);
+      if (op.kind == PlanOpKind::kWatermark) {
+        lateness = op.lateness;
+        watermark = static_cast<Watermark*>(stream.operators.back().get());
+      } else if (op.kind == PlanOpKind::kWindow && op.window.event_time) {
+        watermark->AddWindow(static_cast<EventTimeWindow*>(stream.operators.back().get()));
+      }
     }
     for (size_t i = 0; i < stream.operators.size(); ++i) {
       const bool last = i + 1 == stream.operators.size();
       stream.operators[i]->set_next(last ? stream.end.get() : stream.operators[i + 1].get());
     }
+    AddPorts(planned, stream);
+    for (const std::unique_ptr<Operator>& port : stream.ports) port->set_next(stream.head());
     graph_->streams_.push_back(std::move(stream));
   }
 
   const Plan& plan_;
+  const LookupProviderFactory& providers_;
+  absl::flat_hash_map<std::string, LookupProvider*> provider_of_;
   std::vector<LoadError>* errors_;
   std::unique_ptr<Graph> graph_;
 };
 
 std::unique_ptr<Graph> BuildGraph(const Plan& plan, std::string_view source,
+                                  const LookupProviderFactory& providers,
                                   std::vector<LoadError>* errors) {
-  return GraphBuilder(plan, errors).Run(source);
+  return GraphBuilder(plan, providers, errors).Run(source);
 }
 
 }  // namespace varpulis::engine

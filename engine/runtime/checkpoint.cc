@@ -11,20 +11,54 @@
 
 namespace varpulis::engine {
 
+namespace {
+
+// Where an operator's state belongs.
+struct Place {
+  std::string stream;
+  uint32_t position;
+  std::string fingerprint;
+};
+
+// The ways into a merge or join have one place together: the first of them has the state.
+constexpr uint32_t kSourcePosition = UINT32_MAX;
+
+template <typename Fn>
+void ForEachOperator(const Graph& graph, Fn&& fn) {
+  for (const Graph::Stream& stream : graph.streams()) {
+    if (!stream.ports.empty()) {
+      fn(Place{stream.name, kSourcePosition, stream.ports_fingerprint}, *stream.ports[0]);
+    }
+    for (size_t position = 0; position < stream.operators.size(); ++position) {
+      fn(Place{stream.name, static_cast<uint32_t>(position), stream.fingerprints[position]},
+         *stream.operators[position]);
+    }
+  }
+}
+
+}  // namespace
+
 void StateWriter::SetPassed(uint64_t passed) { state_.mutable_limit()->set_passed(passed); }
 void StateWriter::StartDistinct() { state_.mutable_distinct(); }
 void StateWriter::AddDistinctKey(const Value& key) {
-  ValueToProto(key, state_.mutable_distinct()->add_keys());
+  checkpoint::v1::DistinctState& distinct = *state_.mutable_distinct();
+  ValueToProto(key, distinct.add_keys());
+  if (key.missing()) distinct.set_missing_key(static_cast<uint32_t>(distinct.keys_size()));
 }
 
+checkpoint::v1::StateRecord& StateWriter::StartRecord() { return *state_.mutable_record(); }
+
+const checkpoint::v1::StateRecord& StateReader::record() const { return state_.record(); }
 uint64_t StateReader::passed() const { return state_.limit().passed(); }
 
 void StateReader::ForEachDistinctKey(const std::function<void(const Value&)>& fn) const {
   Arena arena;
-  for (const varpulis::v1::Value& key : state_.distinct().keys()) {
+  const checkpoint::v1::DistinctState& distinct = state_.distinct();
+  for (int i = 0; i < distinct.keys_size(); ++i) {
     Value value;
     // Keys passed the limits when they came in; one made by an expression may be larger.
-    if (ValueFromProto(key, arena, &value, /*check_limits=*/false).ok()) fn(value);
+    if (!ValueFromProto(distinct.keys(i), arena, &value, /*check_limits=*/false).ok()) continue;
+    fn(static_cast<uint32_t>(i) + 1 == distinct.missing_key() ? Value() : value);
     arena.Reset();
   }
 }
@@ -36,24 +70,27 @@ checkpoint::v1::PipelineCheckpoint SaveGraph(const Graph& graph) {
   checkpoint.set_events_in(graph.events_in());
   checkpoint.set_events_out(graph.events_out());
   if (graph.events_in() > 0) checkpoint.set_pipeline_time_ns(graph.pipeline_time_ns());
-  for (const Graph::Global& global : graph.globals()) {
+  for (const Globals::Global& global : graph.globals().all()) {
     if (!global.is_mutable) continue;
     checkpoint::v1::VariableState& variable = *checkpoint.add_variables();
     variable.set_name(global.name);
     ValueToProto(global.value.get(), variable.mutable_value());
   }
-  for (const Graph::Stream& stream : graph.streams()) {
-    for (size_t position = 0; position < stream.operators.size(); ++position) {
-      checkpoint::v1::OperatorState state;
-      StateWriter writer(state);
-      stream.operators[position]->Save(writer);
-      if (state.state_case() == checkpoint::v1::OperatorState::STATE_NOT_SET) continue;
-      state.set_stream(stream.name);
-      state.set_position(static_cast<uint32_t>(position));
-      state.set_fingerprint(stream.fingerprints[position]);
-      *checkpoint.add_operators() = std::move(state);
-    }
+  for (const Graph::Timer& timer : graph.timers()) {
+    checkpoint::v1::TimerState& state = *checkpoint.add_timers();
+    state.set_stream(timer.stream);
+    state.set_due_ns(timer.due_ns);
   }
+  ForEachOperator(graph, [&](const Place& place, Operator& op) {
+    checkpoint::v1::OperatorState state;
+    StateWriter writer(state);
+    op.Save(writer);
+    if (state.state_case() == checkpoint::v1::OperatorState::STATE_NOT_SET) return;
+    state.set_stream(place.stream);
+    state.set_position(place.position);
+    state.set_fingerprint(place.fingerprint);
+    *checkpoint.add_operators() = std::move(state);
+  });
   return checkpoint;
 }
 
@@ -68,15 +105,14 @@ absl::Status RestoreGraph(const checkpoint::v1::PipelineCheckpoint& checkpoint, 
   for (const checkpoint::v1::OperatorState& state : checkpoint.operators()) {
     states[{state.stream(), state.position()}] = &state;
   }
-  for (const Graph::Stream& stream : graph.streams()) {
-    for (size_t position = 0; position < stream.operators.size(); ++position) {
-      auto found = states.find({stream.name, static_cast<uint32_t>(position)});
-      // An operator whose definition has changed starts afresh.
-      if (found == states.end() || found->second->fingerprint() != stream.fingerprints[position]) {
-        continue;
-      }
-      stream.operators[position]->Restore(StateReader(*found->second));
-    }
+  ForEachOperator(graph, [&](const Place& place, Operator& op) {
+    auto found = states.find({place.stream, place.position});
+    // An operator whose definition has changed starts afresh.
+    if (found == states.end() || found->second->fingerprint() != place.fingerprint) return;
+    op.Restore(StateReader(*found->second));
+  });
+  for (const checkpoint::v1::TimerState& timer : checkpoint.timers()) {
+    graph.SetTimer(timer.stream(), timer.due_ns());
   }
   Arena arena;
   for (const checkpoint::v1::VariableState& variable : checkpoint.variables()) {

@@ -12,6 +12,7 @@
 namespace varpulis::checkpoint::v1 {
 class OperatorState;
 class PipelineCheckpoint;
+class StateRecord;
 }  // namespace varpulis::checkpoint::v1
 
 namespace varpulis::engine {
@@ -28,6 +29,7 @@ class StateWriter {
   void SetPassed(uint64_t passed);
   void StartDistinct();
   void AddDistinctKey(const Value& key);
+  checkpoint::v1::StateRecord& StartRecord();
 
  private:
   checkpoint::v1::OperatorState& state_;
@@ -36,7 +38,8 @@ class StateWriter {
 class StateReader {
  public:
   explicit StateReader(const checkpoint::v1::OperatorState& state) : state_(state) {}
-  uint64_t passed() const;  // 0 when the state is of another kind
+  uint64_t passed() const;                            // 0 when the state is of another kind
+  const checkpoint::v1::StateRecord& record() const;  // empty when the state is of another kind
   // The value is valid during the call.
   void ForEachDistinctKey(const std::function<void(const Value&)>& fn) const;
 

@@ -10,11 +10,7 @@ Distinct::Distinct(ExpressionPtr key)
     : key_(std::move(key)), index_(0, Hash{&entries_}, Same{&entries_}) {}
 
 void Distinct::OnBatch(Batch batch, RunContext& run) {
-  PushKept(batch, run, [&](const Row& row) {
-    Value key = Evaluate(*key_, row, run);
-    if (key.missing()) key = Value::Null();
-    return Insert(key);
-  });
+  PushKept(batch, run, [&](const Row& row) { return Insert(Evaluate(*key_, row, run)); });
 }
 
 bool Distinct::Insert(const Value& key) {

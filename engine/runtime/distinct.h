@@ -44,7 +44,9 @@ class Distinct final : public Operator {
     const std::vector<Entry>* entries;
     bool operator()(uint32_t a, uint32_t b) const { return a == b; }
     bool operator()(uint32_t a, const Probe& b) const {
-      return Equal((*entries)[a].key.get(), *b.key);
+      const Value& key = (*entries)[a].key.get();
+      // ⊥ and null are equal, but not the same.
+      return key.missing() == b.key->missing() && Equal(key, *b.key);
     }
     bool operator()(const Probe& b, uint32_t a) const { return (*this)(a, b); }
   };

@@ -39,7 +39,11 @@ struct InputType {
   absl::flat_hash_map<std::string_view, int> slot_of;  // views into `fields`
   int all_fields_slot = -1;  // when >= 0: takes a map of every field (for `.distinct()`)
   size_t slot_count = 0;
-  std::vector<int> streams;  // that read it, in declaration order
+  struct Consumer {
+    int stream;
+    int port;
+  };
+  std::vector<Consumer> consumers;  // in declaration order
   // Its events take one path on which at most one operator can be observed, so that carrying many
   // along the path together gives the same outputs in the same order as one after the other.
   bool takes_batches = false;
@@ -48,6 +52,12 @@ struct InputType {
     auto found = slot_of.find(field);
     return found == slot_of.end() ? -1 : found->second;
   }
+};
+
+// So many rows of one type, among the rows of a batch; null for a type no stream reads.
+struct RowRun {
+  const InputType* type;
+  size_t count;
 };
 
 class InputTypes {
@@ -79,10 +89,17 @@ struct OutputEvent {
   }
 };
 
+// What `.print`, `.log` and `.tap` say, and what went wrong while an event was in work.
+enum class TextLevel { kTrace, kDebug, kInfo, kWarning, kError, kPrint };
+
 class OutputSink {
  public:
   virtual ~OutputSink() = default;
   virtual void OnOutput(const OutputEvent& event) = 0;
+  virtual void OnText(TextLevel, std::string_view /*text*/) {}
+  // At the end of the input: what follows comes of closing the session that opened with this event,
+  // counted from 1.
+  virtual void OnSessionEnd(uint64_t /*opened*/) {}
 };
 
 }  // namespace varpulis::engine

@@ -8,6 +8,7 @@
 #include "absl/container/flat_hash_map.h"
 
 #include "engine/runtime/builtins.h"
+#include "engine/runtime/function.h"
 #include "engine/runtime/operations.h"
 
 namespace varpulis::engine {
@@ -335,6 +336,25 @@ class Call final : public Expression {
   bool valid_ = false;
 };
 
+// Of a user function.
+class FunctionCall final : public Expression {
+ public:
+  FunctionCall(int function, Children children)
+      : function_(function), children_(std::move(children)) {}
+  Value Evaluate(EvalContext& context) const override {
+    constexpr size_t kInline = 4;
+    Value inline_arguments[kInline];
+    Value* arguments = inline_arguments;
+    if (children_.size() > kInline) arguments = context.arena->Allocate<Value>(children_.size());
+    for (size_t i = 0; i < children_.size(); ++i) arguments[i] = children_[i]->Evaluate(context);
+    return context.functions->Call(function_, arguments, children_.size(), context);
+  }
+
+ private:
+  int function_;
+  Children children_;
+};
+
 struct CompiledArm {
   MatchArm::Kind kind;
   Value literal;
@@ -467,6 +487,8 @@ ExpressionPtr Compile(const PlanExpr& plan, Arena& literals) {
       return std::make_unique<MakeMap>(std::move(children), plan.labels);
     case PlanExprKind::kCall:
       return std::make_unique<Call>(BuiltinById(plan.builtin), std::move(children));
+    case PlanExprKind::kCallFunction:
+      return std::make_unique<FunctionCall>(plan.index, std::move(children));
     case PlanExprKind::kMatch: {
       std::vector<CompiledArm> arms;
       for (const PlanArm& arm : plan.arms) {

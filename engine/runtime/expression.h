@@ -1,12 +1,18 @@
 #pragma once
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "engine/plan/plan.h"
 #include "engine/runtime/arena.h"
+#include "engine/runtime/event.h"
 #include "engine/runtime/value.h"
 
 namespace varpulis::engine {
+
+class FunctionTable;
+class Globals;
 
 // What an expression sees. Borrowed for the time of one evaluation.
 struct EvalContext {
@@ -16,6 +22,10 @@ struct EvalContext {
   const Value* globals = nullptr;
   Value* locals = nullptr;
   Arena* arena = nullptr;
+  FunctionTable* functions = nullptr;
+  Globals* global_store = nullptr;      // for functions that assign
+  std::vector<Row>* emitted = nullptr;  // takes what `emit` statements make; null outside .process
+  std::string* error = nullptr;         // the first limit that a function ran into
 };
 
 // A compiled expression: a tree of small nodes over slots, with the frequent forms (`slot <

@@ -1,23 +1,20 @@
 #include "engine/runtime/graph.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace varpulis::engine {
 
-void Graph::Run(int stream, Batch rows) {
-  streams_[static_cast<size_t>(stream)].head()->OnBatch(rows, run_);
+void Graph::Run(InputType::Consumer consumer, Batch rows) {
+  streams_[static_cast<size_t>(consumer.stream)].entry(consumer.port)->OnBatch(rows, run_);
 }
 
-// One event, through all streams of its type and then through those behind them.
-void Graph::RunOne(const InputType& type, Row row) {
-  for (int stream : type.streams) {
-    Row copy = row;
-    Run(stream, Batch(&copy, 1));
-  }
-  // Rows added on the way are served too.
+// Rows added on the way are served too.
+void Graph::ServeQueue() {
   for (size_t next = 0; next < run_.queue.size(); ++next) {
     const QueuedRow queued = run_.queue[next];
-    for (int consumer : streams_[static_cast<size_t>(queued.stream)].consumers) {
+    for (const InputType::Consumer& consumer :
+         streams_[static_cast<size_t>(queued.stream)].consumers) {
       Row copy = queued.row;
       Run(consumer, Batch(&copy, 1));
     }
@@ -25,9 +22,18 @@ void Graph::RunOne(const InputType& type, Row row) {
   run_.queue.clear();
 }
 
+// One event, through all streams of its type and then through those behind them.
+void Graph::RunOne(const InputType& type, Row row) {
+  for (const InputType::Consumer& consumer : type.consumers) {
+    Row copy = row;
+    Run(consumer, Batch(&copy, 1));
+  }
+  ServeQueue();
+}
+
 // Many events, along the one path that InputType::takes_batches speaks of.
 void Graph::RunPath(const InputType& type, Batch rows) {
-  Run(type.streams[0], rows);
+  Run(type.consumers[0], rows);
   while (!run_.queue.empty()) {  // all of one stream
     const Stream& stream = streams_[static_cast<size_t>(run_.queue[0].stream)];
     path_rows_.clear();
@@ -37,28 +43,128 @@ void Graph::RunPath(const InputType& type, Batch rows) {
   }
 }
 
-void Graph::Push(const InputType* type, Batch rows, OutputSink& sink) {
-  events_in_ += rows.size();
-  for (const Row& row : rows) pipeline_time_ns_ = std::max(pipeline_time_ns_, row.timestamp_ns);
-  if (type != nullptr) {
-    run_.sink = &sink;
-    run_.outputs = 0;
-    if (type->takes_batches) {
-      RunPath(*type, rows);
-    } else {
-      for (const Row& row : rows) RunOne(*type, row);
+void Graph::FireTimers(int64_t now_ns) {
+  // A gap in the input makes up for at most so many ticks.
+  constexpr int kMaxTicks = 100'000;
+  for (Timer& timer : timers_) {
+    if (timer.due_ns != INT64_MAX) continue;
+    if (__builtin_add_overflow(now_ns, timer.first_delay_ns, &timer.due_ns)) {
+      timer.due_ns = INT64_MAX - 1;
     }
-    events_out_ += run_.outputs;
   }
-  arena_.Reset();
+  for (int ticks = 0;; ++ticks) {
+    Timer* next = nullptr;
+    for (Timer& timer : timers_) {
+      if (timer.due_ns <= now_ns && (next == nullptr || timer.due_ns < next->due_ns)) {
+        next = &timer;
+      }
+    }
+    if (next == nullptr) return;
+    if (ticks == kMaxTicks) {
+      run_.sink->OnText(TextLevel::kWarning,
+                        "timer `" + next->stream + "` left ticks out: the input stood still");
+      const int64_t missed = (now_ns - next->due_ns) / next->interval_ns;
+      next->due_ns += missed * next->interval_ns;
+      ticks = 0;
+    }
+    Row row;
+    row.timestamp_ns = next->due_ns;
+    row.slots = arena_.Allocate<Value>(next->type->slot_count);
+    for (size_t i = 0; i < next->type->slot_count; ++i) row.slots[i] = Value();
+    constexpr int64_t kMillisecond = 1'000'000;
+    const int slot = next->type->SlotOf("timestamp");
+    if (slot >= 0) row.slots[slot] = Value::Int(next->due_ns / kMillisecond);
+    if (__builtin_add_overflow(next->due_ns, next->interval_ns, &next->due_ns)) {
+      next->due_ns = INT64_MAX - 1;
+    }
+    RunOne(*next->type, row);
+  }
 }
 
-void Graph::SetGlobal(std::string_view name, const Value& value) {
-  for (size_t i = 0; i < globals_.size(); ++i) {
-    if (!globals_[i].is_mutable || globals_[i].name != name) continue;
-    globals_[i].value = OwnedValue(value);
-    global_values_[i] = globals_[i].value.get();
+void Graph::EndEvent() {
+  arena_.Reset();
+  globals_.EndEvent();
+  if (error_.empty()) return;
+  run_.sink->OnText(TextLevel::kError, error_);
+  error_.clear();
+}
+
+void Graph::PushRun(const InputType* type, Batch rows) {
+  const bool together = timers_.empty() && (type == nullptr || type->takes_batches);
+  if (together) {
+    events_in_ += rows.size();
+    run_.event_number = events_in_;
+    for (const Row& row : rows) pipeline_time_ns_ = std::max(pipeline_time_ns_, row.timestamp_ns);
+    if (type != nullptr) RunPath(*type, rows);
     return;
+  }
+  for (const Row& row : rows) {
+    run_.event_number = ++events_in_;
+    pipeline_time_ns_ = std::max(pipeline_time_ns_, row.timestamp_ns);
+    if (!timers_.empty()) FireTimers(pipeline_time_ns_);
+    if (type != nullptr) RunOne(*type, row);
+  }
+}
+
+void Graph::Push(absl::Span<const RowRun> runs, Batch rows, OutputSink& sink) {
+  run_.sink = &sink;
+  run_.outputs = 0;
+  size_t from = 0;
+  for (const RowRun& run : runs) {
+    PushRun(run.type, rows.subspan(from, run.count));
+    from += run.count;
+  }
+  events_out_ += run_.outputs;
+  EndEvent();
+}
+
+void Graph::AdvanceTo(int64_t now_ns, OutputSink& sink) {
+  run_.sink = &sink;
+  run_.outputs = 0;
+  pipeline_time_ns_ = std::max(pipeline_time_ns_, now_ns);
+  run_.event_number = events_in_;
+  FireTimers(pipeline_time_ns_);
+  events_out_ += run_.outputs;
+  EndEvent();
+}
+
+void Graph::Finish(OutputSink& sink) {
+  run_.sink = &sink;
+  run_.outputs = 0;
+  struct Open {
+    OpenSession session;
+    Operator* window;
+  };
+  // Results may open sessions further down.
+  while (true) {
+    std::vector<Open> all;
+    for (const Stream& stream : streams_) {
+      for (const std::unique_ptr<Operator>& op : stream.operators) {
+        std::vector<OpenSession> open;
+        op->ListOpen(&open);
+        for (const OpenSession& session : open) all.push_back({session, op.get()});
+      }
+    }
+    if (all.empty()) break;
+    std::stable_sort(all.begin(), all.end(), [](const Open& a, const Open& b) {
+      return a.session.opened < b.session.opened;
+    });
+    run_.event_number = std::numeric_limits<uint64_t>::max();
+    for (const Open& open : all) {
+      sink.OnSessionEnd(open.session.opened);
+      open.window->CloseOpen(open.session.partition, run_);
+      ServeQueue();
+    }
+  }
+  events_out_ += run_.outputs;
+  EndEvent();
+}
+
+void Graph::SetGlobal(std::string_view name, const Value& value) { globals_.Set(name, value); }
+
+void Graph::SetTimer(std::string_view stream, int64_t due_ns) {
+  for (Timer& timer : timers_) {
+    if (timer.stream == stream) timer.due_ns = due_ns;
   }
 }
 

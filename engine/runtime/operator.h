@@ -13,6 +13,12 @@ namespace varpulis::engine {
 class StateReader;
 class StateWriter;
 
+// A window that the end of the input closes. See Operator::ListOpen.
+struct OpenSession {
+  uint64_t opened;  // number of its first event among the pipeline's inputs
+  uint32_t partition;
+};
+
 // What a stream's last operator hands over to the streams that read it.
 struct QueuedRow {
   int stream;
@@ -23,9 +29,16 @@ struct QueuedRow {
 struct RunContext {
   EvalContext eval;
   OutputSink* sink = nullptr;
+  uint64_t event_number = 0;  // of the input event in work, from 1; the last of a batch
   uint64_t outputs = 0;
   std::vector<QueuedRow> queue;
 };
+
+inline Value EvaluateOn(const Expression& expression, const Row& row, RunContext& run) {
+  run.eval.slots = row.slots;
+  run.eval.timestamp_ns = row.timestamp_ns;
+  return expression.Evaluate(run.eval);
+}
 
 // A stage of a stream's chain. Takes batches, normally of one row, and pushes what it lets through
 // to the next stage before it returns. Rows and what they point to die with the input event, so an
@@ -35,9 +48,13 @@ class Operator {
   virtual ~Operator() = default;
   virtual void OnBatch(Batch batch, RunContext& run) = 0;
 
+  // At the end of a finite input: the windows to close then, and closing one of them.
+  virtual void ListOpen(std::vector<OpenSession>*) const {}
+  virtual void CloseOpen(uint32_t, RunContext&) {}
+
   // State, for checkpoints. An operator without any writes nothing.
-  virtual void Save(StateWriter& writer) const {}
-  virtual void Restore(const StateReader& reader) {}
+  virtual void Save(StateWriter&) const {}
+  virtual void Restore(const StateReader&) {}
 
   void set_next(Operator* next) { next_ = next; }
 
@@ -52,9 +69,7 @@ class Operator {
     if (kept > 0) next_->OnBatch(batch.subspan(0, kept), run);
   }
   static Value Evaluate(const Expression& expression, const Row& row, RunContext& run) {
-    run.eval.slots = row.slots;
-    run.eval.timestamp_ns = row.timestamp_ns;
-    return expression.Evaluate(run.eval);
+    return EvaluateOn(expression, row, run);
   }
 
   Operator* next_ = nullptr;

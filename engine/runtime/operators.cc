@@ -33,6 +33,62 @@ void Emit::OnBatch(Batch batch, RunContext& run) {
   next_->OnBatch(batch, run);
 }
 
+void MapTo::OnBatch(Batch batch, RunContext& run) {
+  for (Row& row : batch) {
+    const Value value = Evaluate(*value_, row, run);
+    auto* slots = run.eval.arena->Allocate<Value>(fields_.size());
+    for (size_t i = 0; i < fields_.size(); ++i) {
+      if (value.is(ValueKind::kMap)) {
+        slots[i] = value.Find(fields_[i]);
+      } else {
+        slots[i] = fields_[i] == "value" ? value : Value();
+      }
+    }
+    if (all_slot_ >= 0) {
+      slots[all_slot_] = value;
+      if (!value.is(ValueKind::kMap)) {
+        auto* entry = run.eval.arena->Allocate<MapEntry>(1);
+        *entry = {"value", value};
+        slots[all_slot_] = Value::Map(entry, value.missing() ? 0 : 1);
+      }
+    }
+    row.slots = slots;
+  }
+  next_->OnBatch(batch, run);
+}
+
+void Process::OnBatch(Batch batch, RunContext& run) {
+  std::vector<Row> emitted;
+  std::vector<Row>* const outer = run.eval.emitted;
+  run.eval.emitted = &emitted;
+  for (const Row& row : batch) Evaluate(*call_, row, run);
+  run.eval.emitted = outer;
+  if (!emitted.empty()) next_->OnBatch(absl::MakeSpan(emitted), run);
+}
+
+Output::Output(std::string stream, std::vector<std::string> names, int type_slot)
+    : stream_(std::move(stream)), type_slot_(type_slot) {
+  for (size_t slot = 0; slot < names.size(); ++slot) {
+    if (names[slot].empty()) continue;  // hidden
+    names_.push_back(std::move(names[slot]));
+    slots_.push_back(static_cast<int>(slot));
+  }
+}
+
+void Output::OnBatch(Batch batch, RunContext& run) {
+  for (const Row& row : batch) {
+    auto* values = run.eval.arena->Allocate<Value>(slots_.size());
+    for (size_t i = 0; i < slots_.size(); ++i) values[i] = row.slots[slots_[i]];
+    std::string_view type = stream_;
+    if (type_slot_ >= 0 && row.slots[type_slot_].is(ValueKind::kString)) {
+      type = row.slots[type_slot_].string();
+    }
+    ++run.outputs;
+    run.sink->OnOutput({stream_, type, row.timestamp_ns, names_, values});
+  }
+  next_->OnBatch(batch, run);
+}
+
 void Limit::OnBatch(Batch batch, RunContext& run) {
   PushKept(batch, run, [&](const Row&) { return passed_ < count_ && ++passed_ > 0; });
 }

@@ -45,6 +45,45 @@ class Emit final : public Operator {
   std::vector<ExpressionPtr> fields_;
 };
 
+// `.map` to whatever map comes: its entries become the fields that later operators read. Any other
+// value becomes the field `value`.
+class MapTo final : public Operator {
+ public:
+  // `fields` by slot; `all_slot` takes the map itself, -1 for none.
+  MapTo(ExpressionPtr value, std::vector<std::string> fields, int all_slot)
+      : value_(std::move(value)), fields_(std::move(fields)), all_slot_(all_slot) {}
+  void OnBatch(Batch batch, RunContext& run) override;
+
+ private:
+  ExpressionPtr value_;
+  std::vector<std::string> fields_;
+  int all_slot_;
+};
+
+// `.process(e)`: in place of each row those that `emit` statements make while `e` is computed.
+class Process final : public Operator {
+ public:
+  explicit Process(ExpressionPtr call) : call_(std::move(call)) {}
+  void OnBatch(Batch batch, RunContext& run) override;
+
+ private:
+  ExpressionPtr call_;
+};
+
+// At the end of a chain with `.process` and without `.emit`: the rows go to the output, under the
+// type in `type_slot`, or the stream's name if that is -1 or empty.
+class Output final : public Operator {
+ public:
+  Output(std::string stream, std::vector<std::string> names, int type_slot);
+  void OnBatch(Batch batch, RunContext& run) override;
+
+ private:
+  std::string stream_;
+  std::vector<std::string> names_;
+  std::vector<int> slots_;
+  int type_slot_;
+};
+
 // `.limit(n)`, `.first()`: the first n rows of the stream's life.
 class Limit final : public Operator {
  public:

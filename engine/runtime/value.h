@@ -127,6 +127,7 @@ class OwnedValue {
   explicit OwnedValue(const Value& value);
 
   const Value& get() const { return value_; }
+  bool owns() const { return storage_ != nullptr; }
 
  private:
   Value value_;

@@ -393,6 +393,42 @@ TEST_F(RuntimeTest, RejectsBadSourcesWithTheirPlaceAndNoSideEffect) {
   EXPECT_FALSE(checked->valid());
 }
 
+TEST_F(RuntimeTest, ValidatesASource) {
+  auto coordinator = StartCoordinator("c1");
+  auto validate = [&](const std::string& source) {
+    v1::ValidateRequest request;
+    request.set_source(source);
+    const auto checked = Call<v1::ValidateResponse>(subjects_.Api("cluster", "validate"), request);
+    EXPECT_TRUE(checked.ok()) << checked.status();
+    return checked.ok() ? *checked : v1::ValidateResponse();
+  };
+  const v1::ValidateResponse good = validate("event E: x: int\nstream S = E .where(x > 1)\n");
+  EXPECT_TRUE(good.valid());
+  EXPECT_EQ(good.diagnostics_size(), 0);
+
+  // Warnings do not make it invalid. Columns count characters, not bytes.
+  const v1::ValidateResponse warned =
+      validate("event Reading: x: int\nstream S = Reading .where(\"\xC3\xA9\" == y)\n");
+  EXPECT_TRUE(warned.valid());
+  ASSERT_EQ(warned.diagnostics_size(), 1);
+  EXPECT_EQ(warned.diagnostics(0).severity(), "warning");
+  EXPECT_EQ(warned.diagnostics(0).code(), "W100");
+  EXPECT_EQ(warned.diagnostics(0).line(), 2u);
+  EXPECT_EQ(warned.diagnostics(0).column(), 34u);
+  EXPECT_FALSE(warned.diagnostics(0).message().empty());
+
+  const v1::ValidateResponse bad = validate("event E: x: int\n\nevent E: y: int\n");
+  EXPECT_FALSE(bad.valid());
+  ASSERT_EQ(bad.diagnostics_size(), 1);
+  EXPECT_EQ(bad.diagnostics(0).severity(), "error");
+  EXPECT_EQ(bad.diagnostics(0).hint(), "declared at line 1");
+
+  // There are no files to import from.
+  const v1::ValidateResponse import = validate("import \"types.vpl\"\nstream S = E\n");
+  EXPECT_FALSE(import.valid());
+  EXPECT_EQ(import.diagnostics(0).code(), "E114");
+}
+
 TEST_F(RuntimeTest, ANewCoordinatorKnowsTheGroupsAndPingsTheWorkersFirst) {
   auto coordinator = StartCoordinator("c1");
   FakeWorker w0(*bus_, "w0", "i0");

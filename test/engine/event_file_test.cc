@@ -143,7 +143,8 @@ TEST(EventRowsTest, AgreeWithSingleLines) {
     text += line + "\n";
     LineEvent event;
     ASSERT_TRUE(reader.Read(line, &event).ok()) << line;
-    if (event.present) pipeline->PushRows(event.type, Batch(&event.row, 1), single);
+    const RowRun run{event.type, 1};
+    if (event.present) pipeline->PushRows({&run, 1}, Batch(&event.row, 1), single);
   }
   EXPECT_EQ(RunLines(kProgram, text), single.lines);
 }

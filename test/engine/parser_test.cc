@@ -1,10 +1,12 @@
 #include "engine/lang/parser.h"
 
 #include <string>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/io/event_file.h"
 #include "engine/lang/check.h"
 #include "engine/plan/planner.h"
 
@@ -88,6 +90,26 @@ TEST(ParserTest, TakesLongChainsOfOperators) {
   std::string condition = "v == 0";
   for (int i = 1; i < 900; ++i) condition += " or v == " + std::to_string(i);
   EXPECT_TRUE(CheckSource("stream S = T .where(" + condition + ")").ok());
+}
+
+// Syntax errors only.
+std::vector<std::string> SyntaxErrors(std::string_view source) {
+  DiagnosticList diagnostics(source);
+  ParseSource(source, diagnostics);
+  std::vector<std::string> errors;
+  for (const Diagnostic& diagnostic : diagnostics.Take()) {
+    errors.push_back(FormatDiagnostic(diagnostic, source, ""));
+  }
+  return errors;
+}
+
+TEST(ParserTest, TakesEverySample) {
+  for (const char* name : {"declarations", "expressions", "streams"}) {
+    const auto source =
+        ReadTextFile(std::string(VARPULIS_SAMPLES) + "/" + name + ".vpl", size_t{1} << 20);
+    ASSERT_TRUE(source.ok()) << source.status();
+    EXPECT_THAT(SyntaxErrors(*source), ::testing::IsEmpty()) << name;
+  }
 }
 
 // Any prefix of a program and any byte changed: a verdict, never a crash.

@@ -43,7 +43,7 @@ inline void Feed(Pipeline& pipeline, std::string_view events, OutputSink& sink,
   while (!lines.empty()) {
     const absl::Status read = reader.ReadRows(&lines, batch_rows, &rows);
     ASSERT_TRUE(read.ok()) << lines.substr(0, lines.find('\n')) << ": " << read.message();
-    if (!rows.rows.empty()) pipeline.PushRows(rows.type, absl::MakeSpan(rows.rows), sink);
+    if (!rows.rows.empty()) pipeline.PushRows(rows.runs, absl::MakeSpan(rows.rows), sink);
   }
 }
 
@@ -53,7 +53,10 @@ inline std::vector<std::string> RunLines(std::string_view source, std::string_vi
   for (size_t batch_rows : {1, 7, 1024}) {
     CollectedLines sink;
     auto pipeline = CompileOrDie(source);
-    if (pipeline != nullptr) Feed(*pipeline, events, sink, batch_rows);
+    if (pipeline != nullptr) {
+      Feed(*pipeline, events, sink, batch_rows);
+      pipeline->Finish(sink);
+    }
     if (batch_rows == 1) {
       result = std::move(sink.lines);
     } else {

@@ -217,6 +217,26 @@ TEST_F(CoordinatorRoutesTest, RefusesABodyThatDoesNotSayItIsJson) {
   EXPECT_THAT(client.ReadReply(), IsError(400, "invalid_request"));
 }
 
+TEST_F(CoordinatorRoutesTest, ValidatesASource) {
+  Script<v1::ValidateRequest, v1::ValidateResponse>(
+      Api("cluster", "validate"), [](const v1::ValidateRequest& request) {
+        EXPECT_EQ(request.source(), "stream = 3");
+        v1::ValidateResponse reply;
+        v1::ValidateDiagnostic& found = *reply.add_diagnostics();
+        found.set_severity("error");
+        found.set_line(1);
+        found.set_column(8);
+        found.set_message("`=` where a name is expected");
+        found.set_code("E100");
+        return reply;
+      });
+  ServeCoordinator();
+  const HttpReply reply = Post(Path("/validate"), R"({"source":"stream = 3"})");
+  EXPECT_EQ(reply.status, 200);  // also for a source with errors
+  EXPECT_EQ(reply.body, R"({"valid":false,"diagnostics":[{"severity":"error","line":1,"column":8,)"
+                        R"("message":"`=` where a name is expected","code":"E100"}]})");
+}
+
 TEST_F(CoordinatorRoutesTest, ListsGetsAndDeletesGroups) {
   Script<v1::ListRequest, v1::ListGroupsResponse>(Api("groups", "list"),
                                                   [](const v1::ListRequest&) {

@@ -93,6 +93,23 @@ TEST_F(PipelineRunnerTest, InjectAnswersWithTheOutputsOfItsOwnEventAndPublishesT
   EXPECT_TRUE(out_.events.WaitForSize(4));
 }
 
+TEST_F(PipelineRunnerTest, TimersGoByTheClockAndStartAgainWithANewEngine) {
+  auto runner = Runner({}, "stream Beat = timer(1ms) .emit(at: timestamp)");
+  ASSERT_TRUE(out_.events.WaitForSize(3));
+  const auto events = out_.events.items();
+  EXPECT_EQ(events[0].event_type(), "Beat");
+  EXPECT_EQ(IntField(events[1], "at") - IntField(events[0], "at"), 1);
+  Recorder<int> replaced;
+  ASSERT_TRUE(runner->Post([&replaced](PipelineRunner::EnginePtr& engine) {
+    engine = *engine::Pipeline::Compile("stream Again = timer(1ms) .emit(n: 1)");
+    replaced.Add(1);
+  }));
+  ASSERT_TRUE(replaced.WaitForSize(1));
+  const size_t before = out_.events.items().size();
+  ASSERT_TRUE(out_.events.WaitForSize(before + 2));
+  EXPECT_EQ(out_.events.items().back().event_type(), "Again");
+}
+
 TEST_F(PipelineRunnerTest, AnAnswerCarriesAtMostAThousandOutputs) {
   std::string source;
   for (int i = 0; i < 1200; ++i) absl::StrAppend(&source, "stream Out", i, " = In .emit(n: n)\n");

@@ -1,0 +1,255 @@
+#include "engine/runtime/function.h"
+
+#include <algorithm>
+
+#include "engine/runtime/globals.h"
+#include "engine/runtime/operations.h"
+
+namespace varpulis::engine {
+namespace {
+
+bool BothFloat(const Value& a, const Value& b) {
+  return a.is(ValueKind::kFloat) && b.is(ValueKind::kFloat);
+}
+bool BothInt(const Value& a, const Value& b) {
+  return a.is(ValueKind::kInt) && b.is(ValueKind::kInt);
+}
+
+template <typename T>
+bool Holds(BinaryOp op, T a, T b) {
+  switch (op) {
+    case BinaryOp::kEqual:
+      return a == b;
+    case BinaryOp::kNotEqual:
+      return a != b;
+    case BinaryOp::kLess:
+      return a < b;
+    case BinaryOp::kLessEqual:
+      return a <= b;
+    case BinaryOp::kGreater:
+      return a > b;
+    default:
+      return a >= b;
+  }
+}
+
+bool IsTrue(BinaryOp op, const Value& a, const Value& b, Arena& arena) {
+  if (BothInt(a, b)) return Holds(op, a.integer(), b.integer());
+  // NaN equals NaN in the language.
+  if (BothFloat(a, b) && a.real() == a.real() && b.real() == b.real()) {
+    return Holds(op, a.real(), b.real());
+  }
+  return ApplyBinary(op, a, b, arena).is_true();
+}
+
+// The bound of a range as an int; false for what is no number.
+bool Bound(const Value& value, int64_t* bound) {
+  if (value.is(ValueKind::kInt)) {
+    *bound = value.integer();
+    return true;
+  }
+  constexpr double kLimit = 9.2e18;
+  if (!value.is(ValueKind::kFloat) || !(value.real() > -kLimit && value.real() < kLimit)) {
+    return false;
+  }
+  *bound = static_cast<int64_t>(value.real());
+  return true;
+}
+
+// The next value of a `for`; false at the end. Anything that is no sequence has none.
+bool NextOf(Value* sequence, Value* variable, Arena& arena) {
+  const int64_t place = sequence[1].integer();
+  switch (sequence[0].kind()) {
+    case ValueKind::kInt:
+      if (place >= sequence[0].integer()) return false;
+      *variable = Value::Int(place);
+      break;
+    case ValueKind::kList:
+      if (place >= static_cast<int64_t>(sequence[0].size())) return false;
+      *variable = sequence[0].items()[place];
+      break;
+    case ValueKind::kMap: {
+      if (place >= static_cast<int64_t>(sequence[0].size())) return false;
+      auto* pair = arena.Allocate<Value>(2);
+      pair[0] = Value::String(sequence[0].entries()[place].key);
+      pair[1] = sequence[0].entries()[place].value;
+      *variable = Value::List(pair, 2);
+      break;
+    }
+    default:
+      return false;
+  }
+  sequence[1] = Value::Int(place + 1);
+  return true;
+}
+
+}  // namespace
+
+void FunctionTable::Stop(const Function& function, const char* why, EvalContext& context) {
+  stopped_ = true;
+  if (context.error != nullptr && context.error->empty()) {
+    *context.error = "function `" + function.name_ + "` " + why + " for one event";
+  }
+}
+
+// False when the call must end.
+bool FunctionTable::CountStep(const Function& function, EvalContext& context) {
+  constexpr int64_t kCheckArenaEvery = 1024;
+  if (stopped_) return false;
+  if (++steps_ > kMaxSteps) Stop(function, "made more than 1,000,000,000 steps", context);
+  if (steps_ % kCheckArenaEvery == 0 && context.arena->bytes() > kMaxCallBytes) {
+    Stop(function, "made more than 256 MiB of values", context);
+  }
+  return !stopped_;
+}
+
+Value FunctionTable::Call(int index, const Value* arguments, size_t count, EvalContext& context) {
+  if (depth_ == 0) {
+    steps_ = 0;
+    stopped_ = false;
+    if (stack_ == nullptr) stack_ = std::make_unique<Value[]>(kMaxStackValues);
+  }
+  return Enter(*functions_[static_cast<size_t>(index)], arguments, count, context);
+}
+
+Value FunctionTable::Enter(const Function& function, const Value* arguments, size_t count,
+                           EvalContext& context) {
+  const size_t size = static_cast<size_t>(function.registers_) + function.constants_.size();
+  if (depth_ >= kMaxCallDepth || used_ + size > kMaxStackValues) {
+    Stop(function, "calls itself too deeply", context);
+    return Value();
+  }
+  if (!CountStep(function, context)) return Value();
+  Value* frame = stack_.get() + used_;
+  const size_t given = std::min(count, static_cast<size_t>(function.parameters_));
+  std::copy(arguments, arguments + given, frame);
+  std::fill(frame + given, frame + function.registers_, Value());
+  std::copy(function.constants_.begin(), function.constants_.end(), frame + function.registers_);
+  used_ += size;
+  ++depth_;
+  Value* const outer = context.locals;
+  context.locals = frame;
+  const Value result = Run(function, frame, context);
+  context.locals = outer;
+  --depth_;
+  used_ -= size;
+  return stopped_ ? Value() : result;
+}
+
+Value FunctionTable::Run(const Function& function, Value* frame, EvalContext& context) {
+  using Op = Function::Op;
+  const Function::Instruction* code = function.code_.data();
+  const Function::Instruction* at = code;
+  while (true) {
+    const Function::Instruction& in = *at++;
+    switch (in.op) {
+      case Op::kMove:
+        frame[in.a] = frame[in.b];
+        break;
+      case Op::kSlot:
+        frame[in.a] = context.slots[in.b];
+        break;
+      case Op::kGlobal:
+        frame[in.a] = context.globals[in.b];
+        break;
+      case Op::kSetGlobal:
+        if (context.global_store != nullptr &&
+            !context.global_store->Set(static_cast<size_t>(in.a), frame[in.b])) {
+          Stop(function, "set variables to too many values", context);
+          return Value();
+        }
+        break;
+      case Op::kTree:
+        frame[in.a] = function.trees_[static_cast<size_t>(in.b)]->Evaluate(context);
+        break;
+      case Op::kAdd: {
+        const Value& b = frame[in.b];
+        const Value& c = frame[in.c];
+        frame[in.a] = BothFloat(b, c) ? Value::Float(b.real() + c.real())
+                                      : ApplyBinary(BinaryOp::kAdd, b, c, *context.arena);
+        break;
+      }
+      case Op::kSubtract: {
+        const Value& b = frame[in.b];
+        const Value& c = frame[in.c];
+        frame[in.a] = BothFloat(b, c) ? Value::Float(b.real() - c.real())
+                                      : ApplyBinary(BinaryOp::kSubtract, b, c, *context.arena);
+        break;
+      }
+      case Op::kMultiply: {
+        const Value& b = frame[in.b];
+        const Value& c = frame[in.c];
+        frame[in.a] = BothFloat(b, c) ? Value::Float(b.real() * c.real())
+                                      : ApplyBinary(BinaryOp::kMultiply, b, c, *context.arena);
+        break;
+      }
+      case Op::kBinary:
+        frame[in.a] =
+            ApplyBinary(static_cast<BinaryOp>(in.sub), frame[in.b], frame[in.c], *context.arena);
+        break;
+      case Op::kNegate:
+        frame[in.a] = ApplyUnary(UnaryOp::kNegate, frame[in.b]);
+        break;
+      case Op::kCall:
+        frame[in.a] = Enter(*functions_[static_cast<size_t>(in.b)], frame + in.c, in.sub, context);
+        if (stopped_) return Value();
+        break;
+      case Op::kJump:
+        at = code + in.a;
+        break;
+      case Op::kLoop:
+        if (!CountStep(function, context)) return Value();
+        at = code + in.a;
+        break;
+      case Op::kJumpTrue:
+        if (frame[in.b].is_true()) at = code + in.a;
+        break;
+      case Op::kJumpNotTrue:
+        if (!frame[in.b].is_true()) at = code + in.a;
+        break;
+      case Op::kJumpCompare:
+        if (IsTrue(static_cast<BinaryOp>(in.sub), frame[in.b], frame[in.c], *context.arena)) {
+          at = code + in.a;
+        }
+        break;
+      case Op::kJumpNotCompare:
+        if (!IsTrue(static_cast<BinaryOp>(in.sub), frame[in.b], frame[in.c], *context.arena)) {
+          at = code + in.a;
+        }
+        break;
+      case Op::kStartFor:
+        frame[in.a] = frame[in.b];
+        frame[in.a + 1] = Value::Int(0);
+        break;
+      case Op::kStartRange: {
+        int64_t from = 0, to = 0;
+        const bool ints = Bound(frame[in.b], &from) && Bound(frame[in.c], &to);
+        if (in.sub != 0 && to < INT64_MAX) ++to;
+        frame[in.a] = ints ? Value::Int(to) : Value();
+        frame[in.a + 1] = Value::Int(from);
+        break;
+      }
+      case Op::kNextFor:
+        if (!NextOf(frame + in.b, frame + in.a, *context.arena)) at = code + in.c;
+        break;
+      case Op::kEmit: {
+        if (context.emitted == nullptr) break;
+        const Function::EmitStatement& emit = function.emits_[static_cast<size_t>(in.a)];
+        Row row;
+        row.timestamp_ns = context.timestamp_ns;
+        row.slots = context.arena->Allocate<Value>(emit.slot_count);
+        std::fill(row.slots, row.slots + emit.slot_count, Value());
+        row.slots[emit.type_slot] = emit.type;
+        for (size_t i = 0; i < emit.slots.size(); ++i) {
+          row.slots[emit.slots[i]] = frame[emit.registers[i]];
+        }
+        context.emitted->push_back(row);
+        break;
+      }
+      case Op::kReturn:
+        return frame[in.b];
+    }
+  }
+}
+
+}  // namespace varpulis::engine

@@ -1,0 +1,78 @@
+#include "engine/runtime/sources.h"
+
+#include <algorithm>
+
+namespace varpulis::engine {
+
+Assembly::Assembly(const Layout& layout, const std::vector<Layout>& layouts)
+    : origins_(layout.origins), all_slot_(layout.all_fields_slot) {
+  origins_.resize(static_cast<size_t>(layout.slot_count));
+  for (const Layout::Part& part : layout.parts) {
+    parts_.push_back({layout.kind == Layout::Kind::kJoin ? part.label + "." : "",
+                      layouts[static_cast<size_t>(part.layout)].fields});
+  }
+}
+
+Value Assembly::AllOf(const Value* const* parts, Arena& arena) const {
+  std::vector<MapEntry> entries;
+  for (const Layout::Origin& origin : origins_[static_cast<size_t>(all_slot_)]) {
+    const Value* slots = parts[origin.part];
+    if (slots == nullptr) continue;
+    const Part& part = parts_[static_cast<size_t>(origin.part)];
+    const auto add = [&](std::string_view name, const Value& value) {
+      if (value.missing()) return;
+      if (part.prefix.empty()) {
+        entries.push_back({name, value});
+      } else {
+        std::string full = part.prefix;
+        full.append(name);
+        entries.push_back({arena.CopyString(full), value});
+      }
+    };
+    if (origin.slot != Layout::kAllSlots) {
+      const Value& all = slots[origin.slot];
+      for (size_t i = 0; all.is(ValueKind::kMap) && i < all.size(); ++i) {
+        add(all.entries()[i].key, all.entries()[i].value);
+      }
+      continue;
+    }
+    for (size_t i = 0; i < part.fields.size(); ++i) {
+      if (!part.fields[i].empty()) add(part.fields[i], slots[i]);
+    }
+  }
+  auto* copy = arena.Allocate<MapEntry>(entries.size());
+  std::copy(entries.begin(), entries.end(), copy);
+  return Value::Map(copy, entries.size());
+}
+
+Value* Assembly::Make(const Value* const* parts, Arena& arena) const {
+  auto* slots = arena.Allocate<Value>(origins_.size());
+  for (size_t slot = 0; slot < origins_.size(); ++slot) {
+    slots[slot] = Value();
+    if (static_cast<int>(slot) == all_slot_) {
+      slots[slot] = AllOf(parts, arena);
+      continue;
+    }
+    for (const Layout::Origin& origin : origins_[slot]) {
+      if (parts[origin.part] == nullptr) continue;
+      slots[slot] = parts[origin.part][origin.slot];
+      if (!slots[slot].missing()) break;
+    }
+  }
+  return slots;
+}
+
+void MergePort::OnBatch(Batch batch, RunContext& run) {
+  size_t kept = 0;
+  for (const Row& row : batch) {
+    const bool passes = std::any_of(
+        conditions_.begin(), conditions_.end(),
+        [&](const ExpressionPtr& condition) { return Evaluate(*condition, row, run).is_true(); });
+    if (!passes) continue;
+    parts_[part_] = row.slots;
+    batch[kept++] = {row.timestamp_ns, assembly_->Make(parts_.data(), *run.eval.arena)};
+  }
+  if (kept > 0) next_->OnBatch(batch.subspan(0, kept), run);
+}
+
+}  // namespace varpulis::engine

@@ -1,0 +1,53 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/plan/plan.h"
+#include "engine/runtime/operator.h"
+
+namespace varpulis::engine {
+
+// Puts rows of another layout together from those of the parts of a merge or join.
+class Assembly {
+ public:
+  // Borrows nothing of `plan`.
+  Assembly(const Layout& layout, const std::vector<Layout>& layouts);
+
+  size_t slot_count() const { return origins_.size(); }
+  // `parts[i]` are the slots of a row of part i, or null when there is none.
+  Value* Make(const Value* const* parts, Arena& arena) const;
+
+ private:
+  struct Part {
+    std::string prefix;               // of its fields in a map of all: a join's `label.`
+    std::vector<std::string> fields;  // by slot; for closed layouts
+  };
+  Value AllOf(const Value* const* parts, Arena& arena) const;
+
+  std::vector<std::vector<Layout::Origin>> origins_;  // by slot
+  std::vector<Part> parts_;
+  int all_slot_;
+};
+
+// A way into a merge: rows of one type, if one of its clauses lets them pass.
+class MergePort final : public Operator {
+ public:
+  MergePort(int part, size_t part_count, std::vector<ExpressionPtr> conditions,
+            std::shared_ptr<const Assembly> assembly)
+      : part_(static_cast<size_t>(part)),
+        parts_(part_count),
+        conditions_(std::move(conditions)),
+        assembly_(std::move(assembly)) {}
+  void OnBatch(Batch batch, RunContext& run) override;
+
+ private:
+  size_t part_;
+  std::vector<const Value*> parts_;
+  std::vector<ExpressionPtr> conditions_;
+  std::shared_ptr<const Assembly> assembly_;
+};
+
+}  // namespace varpulis::engine
