@@ -51,9 +51,9 @@ class Spreader {
   // False when an event came too late.
   absl::StatusOr<bool> Run() {
     const absl::Status read = ReadAll();
-    if (!read.ok() || stopped_ || too_late_) {
-      Give();
-    } else {
+    Give();
+    if (read.ok() && !stopped_ && !too_late_) {
+      // A round of its own: what sessions give has the numbers of events long before.
       for (std::unique_ptr<Share>& share : Filling().shares) share->last = true;
       Give();
     }
@@ -112,26 +112,35 @@ class Spreader {
   }
 
   void Add(const engine::InputType* type, int slot, const engine::Row& row) {
-    if (row.timestamp_ns < oldest_ns_) {
+    if (type != nullptr && row.timestamp_ns < oldest_ns_) {
       too_late_ = true;
       return;
     }
+    ++replay_.counters.events;
+    if (type == nullptr) return;  // nothing sees it
     if (row.timestamp_ns > newest_ns_) {
       newest_ns_ = row.timestamp_ns;
       if (__builtin_sub_overflow(newest_ns_, max_late_ns_, &oldest_ns_)) oldest_ns_ = INT64_MIN;
     }
-    ++replay_.counters.events;
-    if (type == nullptr) return;
-    Share& share = *Filling().shares[slot < 0 ? replay_.counters.events % workers_.size()
-                                              : WorkerFor(row.slots[slot])];
+    const size_t worker = slot < 0 ? replay_.counters.events / kBatchRows % workers_.size()
+                                   : WorkerFor(row.slots[slot]);
+    Share& share = *Filling().shares[worker];
     engine::Row copy{row.timestamp_ns, share.values.Allocate<engine::Value>(type->slot_count)};
     const size_t before = share.values.bytes();
     for (size_t i = 0; i < type->slot_count; ++i) {
-      copy.slots[i] = engine::CopyTo(row.slots[i], share.values);
+      copy.slots[i] = Copy(row.slots[i], share.values);
     }
     bytes_ += share.values.bytes() - before;
-    share.events.push_back({replay_.counters.events, type, copy});
+    share.Add(replay_.counters.events, worker != last_worker_, type, copy);
+    last_worker_ = worker;
     ++filled_;
+  }
+
+  // As engine::CopyTo, with most values seen at once.
+  static engine::Value Copy(const engine::Value& value, engine::Arena& arena) {
+    if (value.kind() < engine::ValueKind::kString) return value;
+    if (!value.is(engine::ValueKind::kString)) return engine::CopyTo(value, arena);
+    return engine::Value::String(arena.CopyString(value.string()));
   }
 
   size_t WorkerFor(const engine::Value& key) {
@@ -195,6 +204,7 @@ class Spreader {
   std::vector<std::unique_ptr<Worker>> workers_;
   size_t given_ = 0, said_ = 0;    // rounds
   size_t filled_ = 0, bytes_ = 0;  // of the round that is filled
+  size_t last_worker_ = 0;         // that got an event
   size_t round_events_ = kLeastEvents;
   std::chrono::steady_clock::time_point last_given_ = std::chrono::steady_clock::now();
   int64_t newest_ns_ = INT64_MIN;  // of the events so far

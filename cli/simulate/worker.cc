@@ -89,11 +89,16 @@ void Worker::Run() {
 
 void Worker::Work(Share& share) {
   ShareSink sink(share, quiet_);
-  for (Share::Event& event : share.events) {
-    sink.set_number(event.number);
-    pipeline_->SkipEvents(event.number - 1 - pipeline_->events_in());
-    const engine::RowRun run{OwnType(event.type), 1};
-    pipeline_->PushRows(absl::MakeConstSpan(&run, 1), engine::Batch(&event.row, 1), sink);
+  for (engine::RowRun& run : share.runs) run.type = OwnType(run.type);
+  const absl::Span<engine::RowRun> runs = absl::MakeSpan(share.runs);
+  const engine::Batch rows = absl::MakeSpan(share.rows);
+  size_t run = 0;
+  for (const Share::Group& group : share.groups) {
+    sink.set_number(group.number);
+    pipeline_->SkipEvents(group.number - 1 - pipeline_->events_in());
+    pipeline_->PushRows(runs.subspan(run, group.runs_end - run),
+                        rows.subspan(group.rows_begin, group.rows_end - group.rows_begin), sink);
+    run = group.runs_end;
   }
   if (share.last) pipeline_->Finish(sink);
   share.outputs = pipeline_->events_out();

@@ -19,29 +19,45 @@ namespace varpulis::cli {
 // The events that one worker gets of a round, and what becomes of them. Belongs to the reading
 // thread until it is given to the worker, then to that thread until the round is done.
 struct Share {
-  struct Event {
-    uint64_t number;  // among all events, from 1
-    const engine::InputType* type;
-    engine::Row row;
+  // Some events with none of another share between them: what comes of them stands together.
+  struct Group {
+    uint64_t number;  // of the first among all events, from 1
+    size_t rows_begin, rows_end;
+    size_t runs_end;
   };
   // Lines, or a text of the program.
   struct Piece {
-    uint64_t number;  // of the event that it comes of
+    uint64_t number;  // of the group that it comes of
     size_t end;       // in `said`
     bool is_text;
     engine::TextLevel level;
   };
 
+  static constexpr size_t kGroupRows = 128;  // at most
+
   engine::Arena values;  // of the rows
-  std::vector<Event> events;
+  std::vector<engine::Row> rows;
+  std::vector<engine::RowRun> runs;
+  std::vector<Group> groups;
   bool last = false;  // the end of the input
   std::string said;
   std::vector<Piece> pieces;  // by number
   uint64_t outputs = 0;       // of the worker so far
 
+  void Add(uint64_t number, bool new_group, const engine::InputType* type, engine::Row row) {
+    new_group = new_group || groups.empty() || rows.size() - groups.back().rows_begin == kGroupRows;
+    if (new_group) groups.push_back({number, rows.size(), 0, 0});
+    if (new_group || runs.back().type != type) runs.push_back({type, 0});
+    ++runs.back().count;
+    rows.push_back(row);
+    groups.back().rows_end = rows.size();
+    groups.back().runs_end = runs.size();
+  }
   void Clear() {
     values.Reset();
-    events.clear();
+    rows.clear();
+    runs.clear();
+    groups.clear();
     last = false;
     said.clear();
     pieces.clear();
