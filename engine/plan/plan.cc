@@ -1,8 +1,17 @@
 #include "engine/plan/plan.h"
 
+#include <charconv>
+
 #include "engine/lang/concat.h"
 
 namespace varpulis::engine {
+
+std::string RealText(double real) {
+  constexpr size_t kLongest = 32;
+  char buffer[kLongest];
+  return {buffer, std::to_chars(buffer, buffer + kLongest, real).ptr};
+}
+
 namespace {
 
 std::string QuotedText(const std::string& text) {
@@ -23,7 +32,7 @@ std::string DebugLiteral(const Literal& literal) {
     case LiteralKind::kInt:
       return Concat(literal.integer);
     case LiteralKind::kFloat:
-      return absl::StrCat(absl::SixDigits(literal.real), "f");
+      return Concat(RealText(literal.real), "f");
     case LiteralKind::kString:
       return QuotedText(literal.text);
     case LiteralKind::kTimestamp:
@@ -76,7 +85,7 @@ std::string DebugString(const PlanExpr& expr) {
     case PlanExprKind::kTimestamp:
       return "timestamp";
     case PlanExprKind::kMissing:
-      return "missing";
+      return expr.index == 1 ? "absent" : "missing";
     case PlanExprKind::kFirstPresent:
       return Concat("first_present(", Arguments(expr), ")");
     case PlanExprKind::kMember:
@@ -129,7 +138,7 @@ const char* AggregateName(AggregateFunction function) {
 std::string DebugString(const PlanAggregate& aggregate) {
   std::string out = Concat(AggregateName(aggregate.function), "(");
   for (const PlanExpr& argument : aggregate.argument) out += DebugString(argument);
-  if (aggregate.parameter != 0) ConcatTo(&out, ", ", std::to_string(aggregate.parameter));
+  if (aggregate.parameter != 0) ConcatTo(&out, ", ", RealText(aggregate.parameter));
   return out + ")";
 }
 

@@ -173,6 +173,7 @@ struct PlanOp {
   PlanWindow window;
   std::vector<PlanExpr> key;  // window, aggregate: one with `.partition_by`
   std::vector<PlanAggregate> aggregates;
+  size_t most_aggregates = 0;              // at least as many as there will be; used while planning
   int partition_slot = -1, key_slot = -1;  // of the output of an aggregate
   std::vector<bool> descending;            // order_by
   std::vector<std::string> labels;         // tap
@@ -277,6 +278,7 @@ struct Plan {
 };
 
 std::string DebugString(const PlanExpr& expr);
+std::string RealText(double real);  // the shortest that means it exactly
 std::string DebugString(const PlanAggregate& aggregate);
 std::string DebugString(const PlanWindow& window);
 std::string DebugString(const PlanFunction& function);

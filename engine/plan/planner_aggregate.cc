@@ -9,12 +9,21 @@ namespace {
 
 constexpr int64_t kDefaultEmaLength = 12;
 
+size_t CountCalls(const Expr& expr) {
+  size_t count = expr.kind == ExprKind::kCall ? 1 : 0;
+  for (const ExprPtr& child : expr.children) {
+    if (child != nullptr) count += CountCalls(*child);
+  }
+  return count;
+}
+
 }  // namespace
 
 // Aggregate calls become locals; the outputs are expressions over those.
 void Planner::PlanAggregateOp(const StreamOp& op, const ChainState& chain, Scope& scope,
                               PlanOp& planned) {
   planned.output_layout = AddLayout(std::string(scope.type), Layout::Kind::kClosed);
+  for (const NamedExpr& named : op.named) planned.most_aggregates += CountCalls(*named.expr);
   for (const NamedExpr& named : op.named) {
     PlanExpr expr = ResolveAggregate(*named.expr, scope, planned);
     Layout& layout = LayoutAt(planned.output_layout);
@@ -106,6 +115,8 @@ PlanExpr Planner::ResolveAggregate(const Expr& expr, Scope& scope, PlanOp& plann
   PlanExpr result;
   if (TakeAggregate(expr, scope, planned, &result)) return result;
   Scope outside;  // the fields of single events are no longer there
+  // The first locals hold the results of the calls: what a `match` binds comes behind them all.
+  outside.locals.resize(planned.most_aggregates);
   switch (expr.kind) {
     case ExprKind::kCall:
       result = MakePlanExpr(PlanExprKind::kCall);

@@ -20,7 +20,11 @@ int Planner::FunctionFor(const FunctionDecl& decl, const Scope& caller) {
   scope.type = caller.type;
   scope.emit_layout = caller.emit_layout;
   scope.function = &context;
-  for (const Parameter& parameter : decl.parameters) LocalNamed(parameter.name.text, scope);
+  for (const Parameter& parameter : decl.parameters) {
+    LocalNamed(parameter.name.text, context);
+    context.set.insert(parameter.name.text);
+  }
+  FindDeclared(decl.body, context);
   PlanFunction planned;
   planned.name = decl.name.text;
   planned.parameter_count = static_cast<int>(decl.parameters.size());
@@ -39,6 +43,7 @@ int Planner::PlanLambdaBlock(const Expr& lambda, const Scope& caller) {
   scope.function = &context;
   PlanFunction planned;
   planned.name = "=>";
+  FindDeclared(*lambda.block, context);
   PlanBlock(*lambda.block, scope, &planned.body);
   if (!lambda.children.empty() && lambda.children[0] != nullptr) {
     PlanStmt result;
@@ -52,30 +57,54 @@ int Planner::PlanLambdaBlock(const Expr& lambda, const Scope& caller) {
   return index;
 }
 
-int Planner::LocalNamed(const std::string& name, Scope& scope) {
-  auto [found, added] = scope.function->names.emplace(name, scope.function->local_count);
-  if (added) ++scope.function->local_count;
+int Planner::LocalNamed(const std::string& name, FunctionContext& context) {
+  auto [found, added] = context.names.emplace(name, context.local_count);
+  if (added) ++context.local_count;
   return found->second;
+}
+
+// A name declared anywhere in a body is a local from everywhere in it: a turn of a loop may read
+// what an earlier turn has set further down.
+void Planner::FindDeclared(const Block& block, FunctionContext& context) {
+  for (const Stmt& stmt : block.statements) {
+    if (stmt.kind == StmtKind::kVariable && stmt.variable.kind != VariableKind::kAssign) {
+      context.declared.insert(stmt.variable.name.text);
+    }
+    if (stmt.kind == StmtKind::kFor) context.declared.insert(stmt.name.text);
+    FindDeclared(stmt.body, context);
+    for (const auto& branch : stmt.branches) FindDeclared(branch.body, context);
+    if (stmt.otherwise.has_value()) FindDeclared(*stmt.otherwise, context);
+  }
+}
+
+// A block that may be left out: what it sets need not be set behind it.
+void Planner::PlanInnerBlock(const Block& block, Scope& scope, std::vector<PlanStmt>* out) {
+  const auto before = scope.function->set;
+  PlanBlock(block, scope, out);
+  scope.function->set = before;
 }
 
 void Planner::PlanBlock(const Block& block, Scope& scope, std::vector<PlanStmt>* out) {
   for (const Stmt& stmt : block.statements) PlanStatement(stmt, scope, out);
 }
 
-// A declaration makes a local; `:=` sets a local if there is one of that name, else a global.
+// `:=` sets a local if one of that name is declared in the function, else a global.
 void Planner::PlanSet(const VariableDecl& variable, Scope& scope, PlanStmt* planned) {
   planned->kind = StmtKind::kVariable;
   planned->has_value = true;
   planned->expr = Resolve(*variable.value, scope);
   const std::string& name = variable.name.text;
-  if (variable.kind == VariableKind::kAssign && !scope.function->names.contains(name)) {
+  const bool is_local =
+      scope.function->names.contains(name) || scope.function->declared.contains(name);
+  if (variable.kind == VariableKind::kAssign && !is_local) {
     if (auto global = globals_.find(name); global != globals_.end()) {
       planned->global = global->second;
       plan_.assigns_globals = true;
       return;
     }
   }
-  planned->local = LocalNamed(name, scope);
+  planned->local = LocalNamed(name, *scope.function);
+  scope.function->set.insert(name);
 }
 
 PlanStmt Planner::PlanIf(const Stmt& stmt, size_t branch, Scope& scope) {
@@ -83,11 +112,11 @@ PlanStmt Planner::PlanIf(const Stmt& stmt, size_t branch, Scope& scope) {
   planned.kind = StmtKind::kIf;
   planned.has_value = true;
   planned.expr = Resolve(branch == 0 ? *stmt.expr : *stmt.branches[branch - 1].condition, scope);
-  PlanBlock(branch == 0 ? stmt.body : stmt.branches[branch - 1].body, scope, &planned.body);
+  PlanInnerBlock(branch == 0 ? stmt.body : stmt.branches[branch - 1].body, scope, &planned.body);
   if (branch < stmt.branches.size()) {
     planned.otherwise.push_back(PlanIf(stmt, branch + 1, scope));
   } else if (stmt.otherwise.has_value()) {
-    PlanBlock(*stmt.otherwise, scope, &planned.otherwise);
+    PlanInnerBlock(*stmt.otherwise, scope, &planned.otherwise);
   }
   return planned;
 }
@@ -102,19 +131,23 @@ void Planner::PlanStatement(const Stmt& stmt, Scope& scope, std::vector<PlanStmt
     case StmtKind::kIf:
       planned = PlanIf(stmt, 0, scope);
       break;
-    case StmtKind::kFor:
+    case StmtKind::kFor: {
       planned.expr = Resolve(*stmt.expr, scope);
       planned.has_value = true;
-      planned.local = LocalNamed(stmt.name.text, scope);
+      planned.local = LocalNamed(stmt.name.text, *scope.function);
       // Two hidden locals hold the sequence and the place in it.
       scope.function->local_count += 2;
       planned.hidden = scope.function->local_count - 2;
+      const auto before = scope.function->set;
+      scope.function->set.insert(stmt.name.text);
       PlanBlock(stmt.body, scope, &planned.body);
+      scope.function->set = before;
       break;
+    }
     case StmtKind::kWhile:
       planned.expr = Resolve(*stmt.expr, scope);
       planned.has_value = true;
-      PlanBlock(stmt.body, scope, &planned.body);
+      PlanInnerBlock(stmt.body, scope, &planned.body);
       break;
     case StmtKind::kReturn:
     case StmtKind::kExpr:

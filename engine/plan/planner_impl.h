@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 
 #include "engine/lang/ast.h"
 #include "engine/lang/constant.h"
@@ -25,6 +26,8 @@ class Planner {
   // The locals of the function in work. One flat scope per call (vpl.md §1.7).
   struct FunctionContext {
     absl::flat_hash_map<std::string_view, int> names;
+    absl::flat_hash_set<std::string_view> declared;  // anywhere in the body
+    absl::flat_hash_set<std::string_view> set;       // on every way to the statement in work
     int local_count = 0;
   };
   // Where a name is looked up. No layout: outside streams.
@@ -60,9 +63,16 @@ class Planner {
   void PlanSource(const StreamDecl& decl, PlanStream& stream, Scope& scope);
   void PlanMerge(const StreamDecl& decl, PlanStream& stream);
   void PlanJoin(const StreamDecl& decl, PlanStream& stream, std::vector<const Expr*>* residual);
-  void ReadJoinCondition(const Expr& condition, PlanStream& stream,
-                         std::vector<const Expr*>* residual);
-  bool AddJoinPair(const Expr& left, const Expr& right, PlanStream& stream);
+  // `X.f == Y.g` of a join's condition: two fields, each a source and a slot of its rows.
+  struct JoinPair {
+    std::pair<int, int> sides[2];
+    const Expr* condition;
+  };
+  void ReadJoinCondition(const Expr& condition, const PlanStream& stream,
+                         std::vector<JoinPair>* pairs, std::vector<const Expr*>* residual);
+  bool AddJoinPair(const Expr& condition, const PlanStream& stream, std::vector<JoinPair>* pairs);
+  void MakeJoinKey(const std::vector<JoinPair>& pairs, PlanStream& stream,
+                   std::vector<const Expr*>* residual);
   int JoinPlace(const PlanStream& stream, const Expr& member) const;
   void PlanOperator(const StreamDecl& decl, size_t position, ChainState& chain, Scope& scope,
                     PlanOp& planned);
@@ -73,7 +83,7 @@ class Planner {
   PlanExpr ResolveAggregate(const Expr& expr, Scope& scope, PlanOp& planned);
   bool TakeAggregate(const Expr& expr, Scope& scope, PlanOp& planned, PlanExpr* result);
   void PlanEnrichOp(const StreamOp& op, Scope& scope, PlanOp& planned);
-  void PlanLog(const StreamOp& op, Scope& scope, PlanOp& planned);
+  void PlanLog(const std::string& stream, const StreamOp& op, Scope& scope, PlanOp& planned);
   PlanExpr Condition(const Expr& expr, Scope& scope);
   void FinishOp(PlanStream& stream, PlanOp planned, Scope& scope, std::string* fingerprint);
   int64_t Constant(const Expr& expr, int64_t otherwise) const;
@@ -88,6 +98,8 @@ class Planner {
   PlanExpr AllFields(const Scope& scope);
   int NewLocal(Scope& scope);
   std::string Portable(const PlanExpr& expr, int layout) const;
+  std::string PortableFunction(int index, int layout) const;
+  void PortableBlock(const std::vector<PlanStmt>& block, int layout, std::string* out) const;
 
   // planner_function.cc
   int FunctionFor(const FunctionDecl& decl, const Scope& caller);
@@ -96,7 +108,9 @@ class Planner {
   void PlanStatement(const Stmt& stmt, Scope& scope, std::vector<PlanStmt>* out);
   PlanStmt PlanIf(const Stmt& stmt, size_t branch, Scope& scope);
   void PlanSet(const VariableDecl& variable, Scope& scope, PlanStmt* planned);
-  int LocalNamed(const std::string& name, Scope& scope);
+  static void FindDeclared(const Block& block, FunctionContext& context);
+  void PlanInnerBlock(const Block& block, Scope& scope, std::vector<PlanStmt>* out);
+  int LocalNamed(const std::string& name, FunctionContext& context);
 
   const Program& program_;
   const Constants constants_;
@@ -106,6 +120,7 @@ class Planner {
   absl::flat_hash_map<std::string, int> globals_, input_layouts_;
   absl::flat_hash_map<std::string, const FunctionDecl*> functions_;
   absl::flat_hash_map<std::string, int> planned_functions_;
+  mutable std::vector<int> portable_path_;  // functions that PortableFunction is in
 };
 
 PlanExpr MakePlanExpr(PlanExprKind kind, int index = 0);

@@ -51,59 +51,81 @@ int Planner::JoinPlace(const PlanStream& stream, const Expr& member) const {
   return -1;
 }
 
-// `X.f == Y.g` makes a part of the key: each source's parts stand in the order of the pairs, and a
-// pair joins the group of an earlier one that shares a side.
-bool Planner::AddJoinPair(const Expr& left, const Expr& right, PlanStream& stream) {
-  const int places[] = {JoinPlace(stream, left), JoinPlace(stream, right)};
-  if (places[0] < 0 || places[1] < 0 || places[0] == places[1]) return false;
-  const Expr* sides[] = {&left, &right};
-  PlanExpr keys[2];
-  for (int side = 0; side < 2; ++side) {
-    const int layout = plan_.layouts[static_cast<size_t>(stream.input_layout)]
-                           .parts[static_cast<size_t>(places[side])]
-                           .layout;
-    const int slot = Demand(layout, sides[side]->text);
-    if (slot < 0) return false;
-    keys[side] = MakePlanExpr(PlanExprKind::kSlot, slot);
+bool Planner::AddJoinPair(const Expr& condition, const PlanStream& stream,
+                          std::vector<JoinPair>* pairs) {
+  JoinPair pair;
+  pair.condition = &condition;
+  for (size_t side = 0; side < 2; ++side) {
+    const Expr& member = *condition.children[side];
+    const int place = JoinPlace(stream, member);
+    if (place < 0) return false;
+    const int layout = LayoutAt(stream.input_layout).parts[static_cast<size_t>(place)].layout;
+    pair.sides[side] = {place, Demand(layout, member.text)};
+    if (pair.sides[side].second < 0) return false;
   }
-  const auto part_of = [&](int side) -> int {
-    const std::vector<PlanExpr>& key = stream.join[static_cast<size_t>(places[side])].key;
-    for (size_t i = 0; i < key.size(); ++i) {
-      if (key[i].kind == PlanExprKind::kSlot && key[i].index == keys[side].index) {
-        return static_cast<int>(i);
-      }
-    }
-    return -1;
-  };
-  int part = part_of(0) >= 0 ? part_of(0) : part_of(1);
-  for (int side = 0; side < 2; ++side) {
-    std::vector<PlanExpr>& key = stream.join[static_cast<size_t>(places[side])].key;
-    if (part < 0) {  // behind the longest key so far
-      for (const PlanJoinSource& source : stream.join) {
-        part = std::max(part, static_cast<int>(source.key.size()));
-      }
-    }
-    if (key.size() <= static_cast<size_t>(part)) key.resize(static_cast<size_t>(part) + 1);
-    PlanExpr& at = key[static_cast<size_t>(part)];
-    const bool is_same = at.kind == PlanExprKind::kSlot && at.index == keys[side].index;
-    if (at.kind != PlanExprKind::kMissing && !is_same) return false;  // two fields, one value
-    at = std::move(keys[side]);
-  }
+  if (pair.sides[0].first == pair.sides[1].first) return false;
+  pairs->push_back(pair);
   return true;
 }
 
-void Planner::ReadJoinCondition(const Expr& condition, PlanStream& stream,
-                                std::vector<const Expr*>* residual) {
+void Planner::ReadJoinCondition(const Expr& condition, const PlanStream& stream,
+                                std::vector<JoinPair>* pairs, std::vector<const Expr*>* residual) {
   if (condition.kind == ExprKind::kBinary && condition.binary == BinaryOp::kAnd) {
-    ReadJoinCondition(*condition.children[0], stream, residual);
-    ReadJoinCondition(*condition.children[1], stream, residual);
+    ReadJoinCondition(*condition.children[0], stream, pairs, residual);
+    ReadJoinCondition(*condition.children[1], stream, pairs, residual);
     return;
   }
   if (condition.kind == ExprKind::kBinary && condition.binary == BinaryOp::kEqual &&
-      AddJoinPair(*condition.children[0], *condition.children[1], stream)) {
+      AddJoinPair(condition, stream, pairs)) {
     return;
   }
   residual->push_back(&condition);
+}
+
+// Fields that pairs make equal, directly or through others, are one part of the key if every source
+// has one of them. What pairs say beyond that is left to a filter.
+void Planner::MakeJoinKey(const std::vector<JoinPair>& pairs, PlanStream& stream,
+                          std::vector<const Expr*>* residual) {
+  using Field = std::pair<int, int>;
+  std::vector<std::vector<Field>> groups;  // in order of the pairs
+  const auto group_of = [&](const Field& field) {
+    for (size_t i = 0; i < groups.size(); ++i) {
+      if (std::find(groups[i].begin(), groups[i].end(), field) != groups[i].end()) return i;
+    }
+    groups.push_back({field});
+    return groups.size() - 1;
+  };
+  for (const JoinPair& pair : pairs) {
+    const size_t a = group_of(pair.sides[0]);
+    const size_t b = group_of(pair.sides[1]);
+    if (a == b) continue;
+    std::vector<Field> moved = std::move(groups[std::max(a, b)]);
+    groups.erase(groups.begin() + static_cast<ptrdiff_t>(std::max(a, b)));
+    groups[std::min(a, b)].insert(groups[std::min(a, b)].end(), moved.begin(), moved.end());
+  }
+  std::vector<bool> is_key(groups.size());
+  for (size_t i = 0; i < groups.size(); ++i) {
+    std::vector<int> slots(stream.join.size(), -1);
+    for (const auto& [place, slot] : groups[i]) {
+      int& at = slots[static_cast<size_t>(place)];
+      if (at < 0) at = slot;
+    }
+    is_key[i] = std::find(slots.begin(), slots.end(), -1) == slots.end();
+    if (!is_key[i]) continue;
+    for (size_t place = 0; place < slots.size(); ++place) {
+      stream.join[place].key.push_back(MakePlanExpr(PlanExprKind::kSlot, slots[place]));
+    }
+  }
+  for (const JoinPair& pair : pairs) {
+    const std::vector<Field>& group = groups[group_of(pair.sides[0])];
+    const auto is_first = [&](const Field& field) {  // of its source: the one in the key
+      return *std::find_if(group.begin(), group.end(),
+                           [&](const Field& other) { return other.first == field.first; }) == field;
+    };
+    const bool in_key =
+        is_key[group_of(pair.sides[0])] && is_first(pair.sides[0]) && is_first(pair.sides[1]);
+    if (!in_key) residual->push_back(pair.condition);
+  }
 }
 
 void Planner::PlanJoin(const StreamDecl& decl, PlanStream& stream,
@@ -122,16 +144,20 @@ void Planner::PlanJoin(const StreamDecl& decl, PlanStream& stream,
     stream.join.push_back({clause.label.text, {}});
     LayoutAt(stream.input_layout).parts.push_back({layout, clause.label.text, RootType(type)});
   }
+  std::vector<JoinPair> pairs;
   for (const SourceClause& clause : decl.source.clauses) {
-    if (clause.condition != nullptr) ReadJoinCondition(*clause.condition, stream, residual);
+    if (clause.condition != nullptr) {
+      ReadJoinCondition(*clause.condition, stream, &pairs, residual);
+    }
   }
   for (const StreamOp& op : decl.ops) {
-    if (op.kind == OpKind::kOn) ReadJoinCondition(*op.expr, stream, residual);
+    if (op.kind == OpKind::kOn) ReadJoinCondition(*op.expr, stream, &pairs, residual);
     if (op.kind == OpKind::kWindow && op.window.size != nullptr &&
         IsTime(constants_.Fold(*op.window.size))) {
       stream.join_window = Constant(*op.window.size, kDefaultWindow);
     }
   }
+  MakeJoinKey(pairs, stream, residual);
 }
 
 }  // namespace varpulis::engine

@@ -7,6 +7,7 @@
 #include "engine/plan/planner_impl.h"
 
 namespace varpulis::engine {
+
 int64_t Planner::Constant(const Expr& expr, int64_t otherwise) const {
   const std::optional<Literal> literal = constants_.Fold(expr);
   if (!literal.has_value()) return otherwise;
@@ -55,7 +56,9 @@ void Planner::PlanStreamAt(size_t index) {
   }
   for (const PlanJoinSource& source : stream.join) {
     ConcatTo(&fingerprint, " ", source.label, " on");
-    for (const PlanExpr& key : source.key) ConcatTo(&fingerprint, " ", DebugString(key));
+    const auto place = static_cast<size_t>(&source - stream.join.data());
+    const int rows = LayoutAt(stream.input_layout).parts[place].layout;
+    for (const PlanExpr& key : source.key) ConcatTo(&fingerprint, " ", Portable(key, rows));
   }
   if (stream.source == SourcePlanKind::kJoin) {
     ConcatTo(&fingerprint, " within ", stream.join_window);
@@ -118,13 +121,19 @@ void Planner::FinishOp(PlanStream& stream, PlanOp planned, Scope& scope, std::st
   for (const std::string& field : planned.enrich.fields) ConcatTo(fingerprint, " ", field);
   for (const PlanAggregate& aggregate : planned.aggregates) {
     ConcatTo(fingerprint, " ", static_cast<int>(aggregate.function), " ",
-             std::to_string(aggregate.parameter));
+             RealText(aggregate.parameter));
     for (const PlanExpr& argument : aggregate.argument) {
       ConcatTo(fingerprint, " ", Portable(argument, layout));
     }
   }
   const int exprs_over = planned.aggregates.empty() ? layout : -1;
   for (const PlanExpr& expr : planned.exprs) ConcatTo(fingerprint, " ", Portable(expr, exprs_over));
+  // Later operators know the values by these names.
+  if (planned.output_layout >= 0 && LayoutAt(planned.output_layout).kind == Layout::Kind::kClosed) {
+    for (const std::string& field : LayoutAt(planned.output_layout).fields) {
+      ConcatTo(fingerprint, " ", field);
+    }
+  }
   *fingerprint = Fingerprint(*fingerprint);  // chained, so that long chains stay linear
   planned.fingerprint = *fingerprint;
   if (planned.input_layout < 0) planned.input_layout = layout;
@@ -202,12 +211,12 @@ void Planner::PlanOperator(const StreamDecl& decl, size_t position, ChainState& 
       planned.kind = PlanOpKind::kPrint;
       for (const ExprPtr& value : op.args) planned.exprs.push_back(Resolve(*value, scope));
       if (op.args.empty()) {
-        planned.text = std::string(scope.type);
+        planned.text = scope.type.empty() ? decl.name.text : std::string(scope.type);
         planned.exprs.push_back(AllFields(scope));
       }
       return;
     case OpKind::kLog:
-      return PlanLog(op, scope, planned);
+      return PlanLog(decl.name.text, op, scope, planned);
     case OpKind::kTap:
       planned.kind = PlanOpKind::kTap;
       planned.text = decl.name.text;
@@ -264,10 +273,12 @@ void Planner::PlanEnrichOp(const StreamOp& op, Scope& scope, PlanOp& planned) {
                                            {scope.layout, "", std::string(scope.type)}};
 }
 
-void Planner::PlanLog(const StreamOp& op, Scope& scope, PlanOp& planned) {
+void Planner::PlanLog(const std::string& stream, const StreamOp& op, Scope& scope,
+                      PlanOp& planned) {
   planned.kind = PlanOpKind::kLog;
   planned.level = "info";
-  planned.text = std::string(scope.type);
+  // Rows of a merge or join have no event type of their own.
+  planned.text = scope.type.empty() ? std::string(stream) : std::string(scope.type);
   bool has_data = false;
   for (const NamedExpr& named : op.named) {
     const bool text =
