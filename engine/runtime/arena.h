@@ -32,9 +32,28 @@ class Arena {
     std::memcpy(copy, text.data(), text.size());
     return {copy, text.size()};
   }
+  // Growing in place, for what a loop makes longer and longer: `bytes` of an allocation that ends
+  // there are free behind `end`. Only the few that grew last are remembered.
+  void KeepRoom(const void* end, size_t bytes) {
+    if (rooms_ == nullptr) rooms_ = std::make_unique<Rooms>();
+    rooms_->next = (rooms_->next + 1) % kRooms;
+    rooms_->rooms[rooms_->next] = {static_cast<const char*>(end), bytes};
+  }
+  // True when `bytes` behind `end` were free; they no longer are.
+  bool TakeRoom(const void* end, size_t bytes) {
+    if (rooms_ == nullptr) return false;
+    for (Room& room : rooms_->rooms) {
+      if (room.end != end || room.bytes < bytes) continue;
+      room.end += bytes;
+      room.bytes -= bytes;
+      return true;
+    }
+    return false;
+  }
   // In blocks so far.
   size_t bytes() const { return bytes_; }
   void Reset() {
+    if (rooms_ != nullptr) *rooms_ = {};
     if (blocks_.size() > 1) {
       blocks_.resize(1);
       bytes_ = block_size_;
@@ -46,6 +65,16 @@ class Arena {
   }
 
  private:
+  static constexpr size_t kRooms = 4;
+  struct Room {
+    const char* end = nullptr;
+    size_t bytes = 0;
+  };
+  struct Rooms {
+    Room rooms[kRooms];
+    size_t next = 0;
+  };
+
   char* AllocateBytes(size_t bytes) {
     bytes = (bytes + 7) & ~size_t{7};
     if (static_cast<size_t>(end_ - next_) < bytes) return AllocateSlow(bytes);
@@ -74,6 +103,7 @@ class Arena {
   std::vector<std::unique_ptr<char[]>> blocks_;
   char* next_ = nullptr;
   char* end_ = nullptr;
+  std::unique_ptr<Rooms> rooms_;  // null until something grows
 };
 
 }  // namespace varpulis::engine

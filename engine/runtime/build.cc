@@ -28,6 +28,7 @@ class GraphBuilder {
   std::unique_ptr<Graph> Run(std::string_view source) {
     graph_->fingerprint_ = Fingerprint(source);
     graph_->debug_string_ = plan_.DebugString();
+    may_stop_ = MayStop(plan_);
     graph_->locals_.resize(static_cast<size_t>(plan_.local_count));
     for (const PlanFunction& function : plan_.functions) {
       graph_->functions_.Add(
@@ -109,9 +110,45 @@ class GraphBuilder {
     }
   }
 
+  // Whether a function can run into a limit, which is reported event by event: it has loops, or
+  // calls itself, directly or through others.
+  static bool MayStop(const Plan& plan) {
+    std::vector<std::vector<int>> calls(plan.functions.size());
+    for (size_t i = 0; i < plan.functions.size(); ++i) {
+      if (HasLoop(plan.functions[i].body, &calls[i])) return true;
+    }
+    // Functions that call none but those that are known to end; the rest goes in circles.
+    std::vector<bool> ends(calls.size(), false);
+    for (bool more = true; more;) {
+      more = false;
+      for (size_t i = 0; i < calls.size(); ++i) {
+        if (ends[i] || !std::all_of(calls[i].begin(), calls[i].end(), [&](int callee) {
+              return ends[static_cast<size_t>(callee)];
+            })) {
+          continue;
+        }
+        ends[i] = more = true;
+      }
+    }
+    return std::find(ends.begin(), ends.end(), false) != ends.end();
+  }
+  static bool HasLoop(const std::vector<PlanStmt>& block, std::vector<int>* calls) {
+    for (const PlanStmt& stmt : block) {
+      if (stmt.kind == StmtKind::kFor || stmt.kind == StmtKind::kWhile) return true;
+      CallsOf(stmt.expr, calls);
+      for (const PlanExpr& value : stmt.values) CallsOf(value, calls);
+      if (HasLoop(stmt.body, calls) || HasLoop(stmt.otherwise, calls)) return true;
+    }
+    return false;
+  }
+  static void CallsOf(const PlanExpr& expr, std::vector<int>* calls) {
+    if (expr.kind == PlanExprKind::kCallFunction) calls->push_back(expr.index);
+    for (const PlanExpr& child : expr.children) CallsOf(child, calls);
+  }
+
   // See InputType::takes_batches.
   bool TakesBatches(const PlanInput& input) const {
-    if (plan_.assigns_globals) return false;
+    if (plan_.assigns_globals || may_stop_) return false;
     int observable = 0;
     const std::vector<PlanStream::Consumer>* next = &input.consumers;
     while (next->size() == 1) {
@@ -355,6 +392,7 @@ class GraphBuilder {
   const LookupProviderFactory& providers_;
   absl::flat_hash_map<std::string, LookupProvider*> provider_of_;
   std::vector<LoadError>* errors_;
+  bool may_stop_ = false;
   std::unique_ptr<Graph> graph_;
 };
 

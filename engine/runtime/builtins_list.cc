@@ -35,9 +35,17 @@ Value Last(const Value* a, size_t, EvalContext&) {
 }
 Value Push(const Value* a, size_t, EvalContext& context) {
   if (!List(a[0]) || a[0].size() >= kMaxResultItems) return Value();
-  Value* items = CopyItems(a[0], 1, context);
-  items[a[0].size()] = a[1];
-  return Value::List(items, a[0].size() + 1);
+  const size_t size = a[0].size();
+  const Value* end = a[0].items() + size;
+  if (size > 0 && context.arena->TakeRoom(end, sizeof(Value))) {
+    *const_cast<Value*>(end) = a[1];  // behind what anyone else sees of the list
+    return Value::List(a[0].items(), size + 1);
+  }
+  const size_t room = size / 2;
+  Value* items = CopyItems(a[0], 1 + room, context);
+  items[size] = a[1];
+  if (room > 0) context.arena->KeepRoom(items + size + 1, room * sizeof(Value));
+  return Value::List(items, size + 1);
 }
 Value Pop(const Value* a, size_t, EvalContext&) {
   return List(*a) && a->size() > 0 ? Value::List(a->items(), a->size() - 1) : Value();

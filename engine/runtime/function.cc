@@ -94,10 +94,10 @@ void FunctionTable::Stop(const Function& function, const char* why, EvalContext&
 
 // False when the call must end.
 bool FunctionTable::CountStep(const Function& function, EvalContext& context) {
-  constexpr int64_t kCheckArenaEvery = 1024;
   if (stopped_) return false;
   if (++steps_ > kMaxSteps) Stop(function, "made more than 1,000,000,000 steps", context);
-  if (steps_ % kCheckArenaEvery == 0 && context.arena->bytes() > kMaxCallBytes) {
+  // What earlier events of a batch left in the arena does not count.
+  if (context.arena->bytes() > kMaxCallBytes + bytes_before_) {
     Stop(function, "made more than 256 MiB of values", context);
   }
   return !stopped_;
@@ -106,6 +106,7 @@ bool FunctionTable::CountStep(const Function& function, EvalContext& context) {
 Value FunctionTable::Call(int index, const Value* arguments, size_t count, EvalContext& context) {
   if (depth_ == 0) {
     steps_ = 0;
+    bytes_before_ = context.arena->bytes();
     stopped_ = false;
     if (stack_ == nullptr) stack_ = std::make_unique<Value[]>(kMaxStackValues);
   }
@@ -153,10 +154,8 @@ Value FunctionTable::Run(const Function& function, Value* frame, EvalContext& co
         frame[in.a] = context.globals[in.b];
         break;
       case Op::kSetGlobal:
-        if (context.global_store != nullptr &&
-            !context.global_store->Set(static_cast<size_t>(in.a), frame[in.b])) {
-          Stop(function, "set variables to too many values", context);
-          return Value();
+        if (context.global_store != nullptr) {
+          context.global_store->Set(static_cast<size_t>(in.a), frame[in.b]);
         }
         break;
       case Op::kTree:
@@ -223,8 +222,9 @@ Value FunctionTable::Run(const Function& function, Value* frame, EvalContext& co
         break;
       case Op::kStartRange: {
         int64_t from = 0, to = 0;
-        const bool ints = Bound(frame[in.b], &from) && Bound(frame[in.c], &to);
-        if (in.sub != 0 && to < INT64_MAX) ++to;
+        bool ints = Bound(frame[in.b], &from) && Bound(frame[in.c], &to);
+        if (in.sub != 0 && to == INT64_MAX) ints = false;  // as the expression: it has no end
+        if (in.sub != 0 && ints) ++to;
         frame[in.a] = ints ? Value::Int(to) : Value();
         frame[in.a + 1] = Value::Int(from);
         break;

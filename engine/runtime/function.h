@@ -100,6 +100,7 @@ class FunctionTable {
   size_t used_ = 0;
   int depth_ = 0;
   int64_t steps_ = 0;
+  size_t bytes_before_ = 0;  // in the arena, when the call from a stream began
   bool stopped_ = false;
 };
 

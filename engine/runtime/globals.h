@@ -16,34 +16,39 @@ class Globals {
   struct Global {
     std::string name;
     bool is_mutable = false;
-    OwnedValue value;
+    OwnedValue value;  // as of the last EndEvent
+    bool changed = false;
   };
-  // What assignments of one event may leave behind, see below.
-  static constexpr size_t kMaxRetired = 1'000'000;
-
   void Add(std::string name, bool is_mutable) {
     globals_.push_back({std::move(name), is_mutable, {}});
     values_.emplace_back();
   }
-  // The old value lives until EndEvent, because what was read of it is still in use. False, with
-  // nothing changed, when too many have gathered.
-  bool Set(size_t index, const Value& value) {
-    if (retired_.size() >= kMaxRetired) return false;
-    Global& global = globals_[index];
-    OwnedValue next(value);
-    if (global.value.owns()) retired_.push_back(std::move(global.value));
-    global.value = std::move(next);
-    values_[index] = global.value.get();
-    return true;
+  // The value is kept as it is until EndEvent, in the arena of the event or as a part of what some
+  // variable held before: assigning in a loop copies nothing.
+  void Set(size_t index, const Value& value) {
+    values_[index] = value;
+    if (!globals_[index].changed) changed_.push_back(index);
+    globals_[index].changed = true;
   }
+  // Copies what changed, before the arena is emptied.
   void EndEvent() {
-    if (!retired_.empty()) retired_.clear();
+    if (changed_.empty()) return;
+    std::vector<OwnedValue> next;
+    for (const size_t index : changed_) next.emplace_back(values_[index]);
+    for (size_t i = 0; i < changed_.size(); ++i) {
+      Global& global = globals_[changed_[i]];
+      global.value = std::move(next[i]);
+      global.changed = false;
+      values_[changed_[i]] = global.value.get();
+    }
+    changed_.clear();
   }
   // For Restore. A name that is no mutable variable is ignored.
   void Set(std::string_view name, const Value& value) {
     for (size_t i = 0; i < globals_.size(); ++i) {
       if (globals_[i].is_mutable && globals_[i].name == name) Set(i, value);
     }
+    EndEvent();
   }
   const std::vector<Global>& all() const { return globals_; }
   // By index, for expressions. REQUIRES: no Add any more.
@@ -52,7 +57,7 @@ class Globals {
  private:
   std::vector<Global> globals_;
   std::vector<Value> values_;
-  std::vector<OwnedValue> retired_;
+  std::vector<size_t> changed_;  // since the last EndEvent
 };
 
 }  // namespace varpulis::engine

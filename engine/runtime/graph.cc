@@ -1,7 +1,6 @@
 #include "engine/runtime/graph.h"
 
 #include <algorithm>
-#include <limits>
 
 namespace varpulis::engine {
 
@@ -44,18 +43,20 @@ void Graph::RunPath(const InputType& type, Batch rows) {
 }
 
 void Graph::FireTimers(int64_t now_ns) {
+  constexpr int64_t kNever = INT64_MAX - 1;
   // A gap in the input makes up for at most so many ticks.
   constexpr int kMaxTicks = 100'000;
   for (Timer& timer : timers_) {
     if (timer.due_ns != INT64_MAX) continue;
     if (__builtin_add_overflow(now_ns, timer.first_delay_ns, &timer.due_ns)) {
-      timer.due_ns = INT64_MAX - 1;
+      timer.due_ns = kNever;
     }
   }
   for (int ticks = 0;; ++ticks) {
     Timer* next = nullptr;
     for (Timer& timer : timers_) {
-      if (timer.due_ns <= now_ns && (next == nullptr || timer.due_ns < next->due_ns)) {
+      if (timer.due_ns <= now_ns && timer.due_ns < kNever &&
+          (next == nullptr || timer.due_ns < next->due_ns)) {
         next = &timer;
       }
     }
@@ -63,8 +64,11 @@ void Graph::FireTimers(int64_t now_ns) {
     if (ticks == kMaxTicks) {
       run_.sink->OnText(TextLevel::kWarning,
                         "timer `" + next->stream + "` left ticks out: the input stood still");
-      const int64_t missed = (now_ns - next->due_ns) / next->interval_ns;
-      next->due_ns += missed * next->interval_ns;
+      // Unsigned: the gap may be longer than half of all time.
+      const auto interval = static_cast<uint64_t>(next->interval_ns);
+      const uint64_t gap = static_cast<uint64_t>(now_ns) - static_cast<uint64_t>(next->due_ns);
+      next->due_ns =
+          static_cast<int64_t>(static_cast<uint64_t>(next->due_ns) + gap / interval * interval);
       ticks = 0;
     }
     Row row;
@@ -75,15 +79,19 @@ void Graph::FireTimers(int64_t now_ns) {
     const int slot = next->type->SlotOf("timestamp");
     if (slot >= 0) row.slots[slot] = Value::Int(next->due_ns / kMillisecond);
     if (__builtin_add_overflow(next->due_ns, next->interval_ns, &next->due_ns)) {
-      next->due_ns = INT64_MAX - 1;
+      next->due_ns = kNever;
     }
     RunOne(*next->type, row);
   }
 }
 
-void Graph::EndEvent() {
+void Graph::EndCall() {
+  globals_.EndEvent();  // first: the values lie in the arena
   arena_.Reset();
-  globals_.EndEvent();
+  ReportError();
+}
+
+void Graph::ReportError() {
   if (error_.empty()) return;
   run_.sink->OnText(TextLevel::kError, error_);
   error_.clear();
@@ -103,6 +111,7 @@ void Graph::PushRun(const InputType* type, Batch rows) {
     pipeline_time_ns_ = std::max(pipeline_time_ns_, row.timestamp_ns);
     if (!timers_.empty()) FireTimers(pipeline_time_ns_);
     if (type != nullptr) RunOne(*type, row);
+    ReportError();
   }
 }
 
@@ -115,7 +124,7 @@ void Graph::Push(absl::Span<const RowRun> runs, Batch rows, OutputSink& sink) {
     from += run.count;
   }
   events_out_ += run_.outputs;
-  EndEvent();
+  EndCall();
 }
 
 void Graph::AdvanceTo(int64_t now_ns, OutputSink& sink) {
@@ -136,7 +145,8 @@ void Graph::Finish(OutputSink& sink) {
     Operator* window;
   };
   // Results may open sessions further down.
-  while (true) {
+  constexpr uint64_t kRound = uint64_t{1} << 48;
+  for (uint64_t round = 1;; ++round) {
     std::vector<Open> all;
     for (const Stream& stream : streams_) {
       for (const std::unique_ptr<Operator>& op : stream.operators) {
@@ -149,15 +159,16 @@ void Graph::Finish(OutputSink& sink) {
     std::stable_sort(all.begin(), all.end(), [](const Open& a, const Open& b) {
       return a.session.opened < b.session.opened;
     });
-    run_.event_number = std::numeric_limits<uint64_t>::max();
     for (const Open& open : all) {
+      // What it opens further down comes in the next round, in the order of this one.
+      run_.event_number = round * kRound + open.session.opened % kRound;
       sink.OnSessionEnd(open.session.opened);
       open.window->CloseOpen(open.session.partition, run_);
       ServeQueue();
     }
   }
   events_out_ += run_.outputs;
-  EndEvent();
+  EndCall();
 }
 
 void Graph::SetGlobal(std::string_view name, const Value& value) { globals_.Set(name, value); }

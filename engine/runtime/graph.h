@@ -82,7 +82,8 @@ class Graph {
   void RunPath(const InputType& type, Batch rows);
   void ServeQueue();
   void FireTimers(int64_t now_ns);
-  void EndEvent();
+  void EndCall();
+  void ReportError();
 
   std::vector<std::unique_ptr<InputType>> input_types_;
   InputTypes inputs_;

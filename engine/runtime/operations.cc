@@ -32,7 +32,15 @@ Value Add(const Value& a, const Value& b, Arena& arena) {
     const size_t size = a.size() + b.size();
     if (size > kMaxResultBytes) return Value();
     if (b.size() == 0) return a;
-    char* text = arena.Allocate<char>(size);
+    constexpr size_t kLong = 256;  // may be a text that a loop makes longer
+    const bool grows = a.size() >= kLong;
+    if (grows && arena.TakeRoom(a.string().data() + a.size(), b.size())) {
+      std::memcpy(const_cast<char*>(a.string().data()) + a.size(), b.string().data(), b.size());
+      return Value::String({a.string().data(), size});
+    }
+    const size_t room = grows ? size / 2 : 0;
+    char* text = arena.Allocate<char>(size + room);
+    if (room > 0) arena.KeepRoom(text + size, room);
     if (a.size() > 0) std::memcpy(text, a.string().data(), a.size());
     std::memcpy(text + a.size(), b.string().data(), b.size());
     return Value::String({text, size});
