@@ -27,10 +27,7 @@ int64_t FloorTo(int64_t value, int64_t step) {
 EventTimeWindow::EventTimeWindow(const PlanWindow& spec, ExpressionPtr key,
                                  std::vector<std::string> names, int64_t lateness_ns)
     : spec_(spec), key_(std::move(key)), names_(std::move(names)), lateness_ns_(lateness_ns) {
-  if (key_ == nullptr) {
-    events_.resize(1);
-    opened_.resize(1);
-  }
+  if (key_ == nullptr) events_.resize(1);
 }
 
 // The run of events around `timestamp_ns` without a longer gap; it ends just after the gap.
@@ -66,13 +63,13 @@ std::vector<EventTimeWindow::Range> EventTimeWindow::RangesOf(uint32_t partition
   return ranges;
 }
 
-void EventTimeWindow::Insert(uint32_t partition, StoredRow row) {
+void EventTimeWindow::Insert(uint32_t partition, Event event) {
   Events& events = events_[partition];
+  const int64_t time = event.timestamp_ns();
   auto behind = std::upper_bound(
-      events.begin(), events.end(), row.timestamp_ns(),
-      [](int64_t time, const StoredRow& event) { return time < event.timestamp_ns(); });
-  const int64_t time = row.timestamp_ns();
-  events.insert(behind, std::move(row));
+      events.begin(), events.end(), time,
+      [](int64_t at, const StoredRow& other) { return at < other.timestamp_ns(); });
+  events.insert(behind, std::move(event));
   for (const Range& range : RangesOf(partition, time)) {
     if (range.end > watermark_ns_) pending_[range.end].emplace(partition, range.begin);
   }
@@ -84,13 +81,9 @@ void EventTimeWindow::OnBatch(Batch batch, RunContext& run) {
     if (key_ != nullptr) {
       bool added = false;
       partition = keys_.Find(Evaluate(*key_, row, run), &added);
-      if (added) {
-        events_.emplace_back();
-        opened_.emplace_back();
-      }
+      if (added) events_.emplace_back();
     }
-    if (events_[partition].empty()) opened_[partition] = run.event_number;
-    Insert(partition, StoredRow(row, names_.size()));
+    Insert(partition, {StoredRow(row, names_.size()), run.event_number});
     for (const Range& range : RangesOf(partition, row.timestamp_ns)) {
       if (range.end <= watermark_ns_) Fire(partition, range, run);
     }
@@ -152,48 +145,51 @@ void EventTimeWindow::Forget(uint32_t partition) {
   while (!events.empty() && events.front().timestamp_ns() < horizon) events.pop_front();
 }
 
+// By the first of its events to come, as sessions without a watermark are.
 void EventTimeWindow::ListOpen(std::vector<OpenSession>* open) const {
+  listed_.clear();
   if (spec_.kind != WindowKind::kSession) return;
-  std::set<uint32_t> partitions;
+  std::set<std::pair<uint32_t, int64_t>> seen;
   for (const auto& [end, windows] : pending_) {
-    for (const auto& [partition, begin] : windows) partitions.insert(partition);
-  }
-  for (uint32_t partition : partitions) open->push_back({opened_[partition], partition});
-}
-
-void EventTimeWindow::CloseOpen(uint32_t partition, RunContext& run) {
-  for (auto at = pending_.begin(); at != pending_.end();) {
-    const int64_t end = at->first;
-    std::vector<int64_t> begins;
-    for (auto window = at->second.begin(); window != at->second.end();) {
-      if (window->first != partition) {
-        ++window;
-        continue;
+    for (const auto& [partition, begin] : windows) {
+      const Events& events = events_[partition];
+      const Range range = SessionAt(events, begin);
+      if (range.end != end || !seen.emplace(partition, range.begin).second) continue;
+      uint64_t opened = UINT64_MAX;
+      for (const Event& event : events) {
+        const int64_t time = event.timestamp_ns();
+        if (time >= range.begin && time < range.end) opened = std::min(opened, event.number);
       }
-      begins.push_back(window->second);
-      window = at->second.erase(window);
-    }
-    at = at->second.empty() ? pending_.erase(at) : std::next(at);
-    std::set<int64_t> fired;
-    for (const int64_t begin : begins) {
-      const Range range = SessionAt(events_[partition], begin);
-      if (range.end == end && fired.insert(range.begin).second) Fire(partition, range, run);
+      open->push_back({opened, static_cast<uint32_t>(listed_.size())});
+      listed_.emplace_back(partition, range);
     }
   }
 }
 
-// The names of the slots, the watermark, then one part per partition: its key and its events.
+void EventTimeWindow::CloseOpen(uint32_t listed, RunContext& run) {
+  const auto [closing, range] = listed_[listed];
+  const uint32_t partition = closing;
+  auto windows = pending_.find(range.end);
+  if (windows != pending_.end()) {
+    std::erase_if(windows->second, [&](const auto& window) { return window.first == partition; });
+    if (windows->second.empty()) pending_.erase(windows);
+  }
+  Fire(partition, range, run);
+}
+
+// The names of the slots, the watermark, then one part per partition: its key, its events and
+// their numbers.
 void EventTimeWindow::Save(StateWriter& writer) const {
   checkpoint::v1::StateRecord& record = writer.StartRecord();
   for (const std::string& name : names_) ValueToProto(Value::String(name), record.add_values());
   record.add_integers(watermark_ns_);
   for (uint32_t partition = 0; partition < events_.size(); ++partition) {
     checkpoint::v1::StateRecord& part = *record.add_parts();
-    part.add_integers(static_cast<int64_t>(opened_[partition]));
     if (key_ != nullptr && !keys_.key(partition).missing()) {
       ValueToProto(keys_.key(partition), part.add_values());
     }
-    for (const StoredRow& event : events_[partition]) {
+    for (const Event& event : events_[partition]) {
+      part.add_integers(static_cast<int64_t>(event.number));
       SaveRow(event, names_.size(), part.add_parts());
     }
   }
@@ -216,11 +212,10 @@ void EventTimeWindow::Restore(const StateReader& reader) {
       partition = keys_.Find(key, &added);
       if (!added) continue;
       events_.emplace_back();
-      opened_.emplace_back();
     }
-    if (part.integers_size() > 0) opened_[partition] = static_cast<uint64_t>(part.integers(0));
-    for (const checkpoint::v1::StateRecord& event : part.parts()) {
-      Insert(partition, RestoreRow(event, names_.size(), &renumbered));
+    for (int i = 0; i < part.parts_size() && i < part.integers_size(); ++i) {
+      Insert(partition, {RestoreRow(part.parts(i), names_.size(), &renumbered),
+                         static_cast<uint64_t>(part.integers(i))});
     }
     arena.Reset();
     if (key_ == nullptr) break;

@@ -30,7 +30,7 @@ class EventTimeWindow final : public Operator {
   void OnWatermark(int64_t watermark_ns, RunContext& run);
   // Sessions only.
   void ListOpen(std::vector<OpenSession>* open) const override;
-  void CloseOpen(uint32_t partition, RunContext& run) override;
+  void CloseOpen(uint32_t listed, RunContext& run) override;
   void Save(StateWriter& writer) const override;
   void Restore(const StateReader& reader) override;
 
@@ -39,10 +39,14 @@ class EventTimeWindow final : public Operator {
     int64_t begin;
     int64_t end;
   };
-  // Events by timestamp, those of one timestamp in order of arrival.
-  using Events = std::deque<StoredRow>;
+  struct Event : StoredRow {
+    Event(StoredRow row, uint64_t event_number) : StoredRow(std::move(row)), number(event_number) {}
+    uint64_t number;  // of the input event it came of
+  };
+  // By timestamp, those of one timestamp in order of arrival.
+  using Events = std::deque<Event>;
 
-  void Insert(uint32_t partition, StoredRow row);
+  void Insert(uint32_t partition, Event event);
   std::vector<Range> RangesOf(uint32_t partition, int64_t timestamp_ns) const;
   Range SessionAt(const Events& events, int64_t timestamp_ns) const;
   void Fire(uint32_t partition, Range range, RunContext& run);
@@ -54,10 +58,10 @@ class EventTimeWindow final : public Operator {
   const int64_t lateness_ns_;
   PartitionTable keys_;
   std::vector<Events> events_;  // by partition
-  std::vector<uint64_t> opened_;
   // Windows to fire, by end, then partition, then begin.
   std::map<int64_t, std::set<std::pair<uint32_t, int64_t>>> pending_;
   int64_t watermark_ns_ = INT64_MIN;
+  mutable std::vector<std::pair<uint32_t, Range>> listed_;  // by ListOpen, for CloseOpen
 };
 
 // `.watermark(out_of_order: d)`: the watermark is the largest timestamp minus d. An event more than

@@ -15,8 +15,8 @@ class StateWriter;
 
 // A window that the end of the input closes. See Operator::ListOpen.
 struct OpenSession {
-  uint64_t opened;  // number of its first event among the pipeline's inputs
-  uint32_t partition;
+  uint64_t opened;     // number of its first event among the pipeline's inputs
+  uint32_t partition;  // or another number the operator knows it by
 };
 
 // What a stream's last operator hands over to the streams that read it.
