@@ -142,6 +142,10 @@ NumberState MergeNumbers(AggregateFunction function, const NumberState& first,
   return merged;
 }
 
+namespace {
+double AtLeastZero(double number) { return number < 0 ? 0 : number; }  // NaN stays
+}  // namespace
+
 Value NumberResult(AggregateFunction function, const NumberState& state) {
   const auto count = static_cast<double>(state.count);
   if (function == AggregateFunction::kSum) return Value::Float(state.a);
@@ -151,9 +155,9 @@ Value NumberResult(AggregateFunction function, const NumberState& state) {
       return Value::Float(state.a / count);
     case AggregateFunction::kStddev:
       if (state.count < 2) return Value::Null();
-      return Value::Float(std::sqrt(std::max(0.0, state.b) / (count - 1)));
+      return Value::Float(std::sqrt(AtLeastZero(state.b) / (count - 1)));
     case AggregateFunction::kVariance:
-      return Value::Float(std::max(0.0, state.b) / count);
+      return Value::Float(AtLeastZero(state.b) / count);
     default:
       return Value::Float(state.a);
   }
@@ -167,6 +171,8 @@ Value PercentileOf(std::vector<double> numbers, double rank) {
   const auto below = static_cast<size_t>(place);
   const double part = place - static_cast<double>(below);
   if (below + 1 >= numbers.size()) return Value::Float(numbers.back());
+  // Infinite neighbours have no difference.
+  if (part == 0 || numbers[below] == numbers[below + 1]) return Value::Float(numbers[below]);
   return Value::Float(numbers[below] + (numbers[below + 1] - numbers[below]) * part);
 }
 

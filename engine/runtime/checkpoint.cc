@@ -74,7 +74,8 @@ checkpoint::v1::PipelineCheckpoint SaveGraph(const Graph& graph) {
     if (!global.is_mutable) continue;
     checkpoint::v1::VariableState& variable = *checkpoint.add_variables();
     variable.set_name(global.name);
-    ValueToProto(global.value.get(), variable.mutable_value());
+    // Without a value: ⊥, which a function may assign.
+    if (!global.value.get().missing()) ValueToProto(global.value.get(), variable.mutable_value());
   }
   for (const Graph::Timer& timer : graph.timers()) {
     checkpoint::v1::TimerState& state = *checkpoint.add_timers();
@@ -117,7 +118,8 @@ absl::Status RestoreGraph(const checkpoint::v1::PipelineCheckpoint& checkpoint, 
   Arena arena;
   for (const checkpoint::v1::VariableState& variable : checkpoint.variables()) {
     Value value;
-    if (ValueFromProto(variable.value(), arena, &value, /*check_limits=*/false).ok()) {
+    if (!variable.has_value() ||
+        ValueFromProto(variable.value(), arena, &value, /*check_limits=*/false).ok()) {
       graph.SetGlobal(variable.name(), value);
     }
     arena.Reset();

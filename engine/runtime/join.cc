@@ -266,14 +266,29 @@ void Join::Restore(const StateReader& reader) {
   for (int i = sources; i < record.parts_size(); ++i) {
     const checkpoint::v1::StateRecord& group = record.parts(i);
     if (group.values_size() < 1) continue;
-    Key& key = KeyNamed(group.values(0).string_value());
+    Key* key = nullptr;
+    int64_t next = INT64_MAX;
     for (int place = 0; place < sources && place < group.parts_size(); ++place) {
       const auto at = static_cast<size_t>(place);
-      for (const checkpoint::v1::StateRecord& saved : group.parts(place).parts()) {
-        const StoredRow event = RestoreRow(saved, sources_[at].slots.size(), &renumbered[at]);
-        Keep(at, key, event.timestamp_ns(), event.slots());
+      const size_t width = sources_[at].slots.size();
+      const checkpoint::v1::StateRecord& events = group.parts(place);
+      for (int event = 0; event < events.parts_size(); ++event) {
+        if (key == nullptr) key = &KeyNamed(group.values(0).string_value());
+        Side& side = key->sides[at];
+        StoredRow row = RestoreRow(events.parts(event), width, &renumbered[at]);
+        if (event + 1 < events.parts_size()) {
+          side.older.push_back(std::move(row));
+          continue;
+        }
+        side.timestamp_ns = row.timestamp_ns();
+        side.present = true;
+        next = std::min(next, side.timestamp_ns);
+        for (size_t k = 0; k < width; ++k) {
+          key->values[first_value_[at] + k].Assign(row.slots()[k]);
+        }
       }
     }
+    if (key != nullptr) expiries_.push_back({next, key});
   }
   std::sort(expiries_.begin(), expiries_.end(),
             [](const Expiry& a, const Expiry& b) { return a.timestamp_ns < b.timestamp_ns; });

@@ -1,6 +1,7 @@
 #include "engine/runtime/window_aggregate.h"
 
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "engine/runtime/batch_codec.h"
@@ -12,6 +13,7 @@ Row MakeAggregateRow(const AggregateShape& shape, int64_t timestamp_ns, const Pa
                      uint32_t partition, RunContext& run) {
   Row row;
   row.timestamp_ns = timestamp_ns;
+  run.eval.timestamp_ns = timestamp_ns;  // of `now()` in the outputs
   row.slots = run.eval.arena->Allocate<Value>(shape.slot_count);
   for (size_t i = 0; i < shape.slot_count; ++i) row.slots[i] = Value();
   if (keys == nullptr) return row;
@@ -36,6 +38,7 @@ void AggregateWindow::Resize(uint32_t count) {
     if (count_ % kPerChunk == 0) {
       chunks_.push_back(std::unique_ptr<char[]>(new char[kPerChunk * stride_]));
     }
+    std::memset(Block(count_), 0, sizeof(int64_t));
     aggregates_.Start(Block(count_) + sizeof(int64_t));
   }
 }
