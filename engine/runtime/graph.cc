@@ -133,8 +133,9 @@ void Graph::AdvanceTo(int64_t now_ns, OutputSink& sink) {
   pipeline_time_ns_ = std::max(pipeline_time_ns_, now_ns);
   run_.event_number = events_in_;
   FireTimers(pipeline_time_ns_);
+  ReportError();
   events_out_ += run_.outputs;
-  EndEvent();
+  EndCall();
 }
 
 void Graph::Finish(OutputSink& sink) {
