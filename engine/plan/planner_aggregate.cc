@@ -39,7 +39,9 @@ void Planner::PlanAggregateOp(const StreamOp& op, const ChainState& chain, Scope
   if (planned.key.empty()) return;
   Layout& layout = LayoutAt(planned.output_layout);
   if (layout.Find("_partition") < 0) planned.partition_slot = layout.AddField("_partition");
-  if (chain.partition_by->kind == ExprKind::kName && layout.Find(chain.partition_by->text) < 0) {
+  const bool is_field = chain.partition_by->kind == ExprKind::kName ||
+                        chain.partition_by->kind == ExprKind::kMember;  // `alias.k`
+  if (is_field && layout.Find(chain.partition_by->text) < 0) {
     planned.key_slot = layout.AddField(chain.partition_by->text);
   }
 }
