@@ -8,8 +8,8 @@ namespace {
 
 // Lowest to highest, vpl.md §1.5. `not` stands between kAndLevel and kCompareLevel.
 enum Level {
-  kCoalesceLevel,
   kRangeLevel,
+  kCoalesceLevel,
   kOrLevel,
   kAndLevel,
   kCompareLevel,
@@ -85,7 +85,7 @@ bool Parser::Enter() {
 
 ExprPtr Parser::ParseExpr() {
   if (!Enter()) return nullptr;
-  ExprPtr result = AtLambda() ? ParseLambda() : ParseBinary(kCoalesceLevel);
+  ExprPtr result = AtLambda() ? ParseLambda() : ParseBinary(kRangeLevel);
   Leave();
   return result;
 }

@@ -64,7 +64,9 @@ class GraphBuilder {
     eval.has_event = false;
     eval.arena = &scratch;
     for (const PlanAssignment& assignment : plan_.assignments) {
-      const Value value = CompileExpression(assignment.value, scratch)->Evaluate(eval);
+      // The value may point into the expression, until it is copied at the end.
+      const ExpressionPtr initialiser = CompileExpression(assignment.value, scratch);
+      const Value value = initialiser->Evaluate(eval);
       const auto index = static_cast<size_t>(assignment.global);
       if (value.missing()) {
         errors_->push_back(

@@ -31,7 +31,7 @@ TEST(ParserTest, GroupsByPrecedence) {
   EXPECT_EQ(Grouped("not 1 == 2 and true or false"), "(((not (1 == 2)) and true) or false)");
   EXPECT_EQ(Grouped("1 | 2 ^ 3 & 4 << 1"), "(1 | (2 ^ (3 & (4 << 1))))");
   EXPECT_EQ(Grouped("1 + 2 < 4 | 1"), "((1 + 2) < (4 | 1))");
-  EXPECT_EQ(Grouped("null ?? 1..2"), "(null ?? (1 .. 2))");
+  EXPECT_EQ(Grouped("null ?? 1..2"), "((null ?? 1) .. 2)");
   EXPECT_EQ(Grouped("1 not in [1, 2]"), "(1 not in [1, 2])");
   EXPECT_EQ(Grouped("1 is not null"), "(1 is not null)");
   EXPECT_EQ(Grouped("if true then 1 else 2 + 3"), "if(true, 1, (2 + 3))");

@@ -90,8 +90,7 @@ TEST(StreamTest, DistinctComparesValues) {
   EXPECT_THAT(RunShort("stream S = E .distinct(v) .emit(k: k)",
                        "E{k:1,v:1}\nE{k:2,v:1.0}\nE{k:3,v:\"1\"}\nE{k:4}\nE{k:5}\nE{k:6,v:[1]}\n"
                        "E{k:7,v:[1.0]}\nE{k:8,v:null}\n"),
-              ElementsAre("S{\"k\":1}", "S{\"k\":3}", "S{\"k\":4}", "S{\"k\":6}",
-                          "S{\"k\":8}"));
+              ElementsAre("S{\"k\":1}", "S{\"k\":3}", "S{\"k\":4}", "S{\"k\":6}", "S{\"k\":8}"));
   EXPECT_THAT(RunShort("stream S = E .distinct() .emit(k: k)",
                        "E{k:1,v:1}\nE{k:1,v:1}\nE{k:1,v:2}\nE{k:1}\nE{v:1,k:1}\n"
                        "{\"event_type\":\"E\",\"k\":1,\"v\":1}\n"),
