@@ -7,6 +7,7 @@
 
 #include "engine/runtime/batch_codec.h"
 #include "engine/runtime/graph.h"
+#include "engine/runtime/partition.h"
 #include "proto/checkpoint.pb.h"
 
 namespace varpulis::engine {
@@ -61,6 +62,25 @@ void StateReader::ForEachDistinctKey(const std::function<void(const Value&)>& fn
     fn(static_cast<uint32_t>(i) + 1 == distinct.missing_key() ? Value() : value);
     arena.Reset();
   }
+}
+
+void SavePartition(const PartitionTable& keys, uint32_t partition,
+                   checkpoint::v1::StateRecord* record) {
+  const Value key = keys.key(partition);
+  if (!key.missing()) ValueToProto(key, record->add_values());
+}
+
+bool AddSavedPartition(const checkpoint::v1::StateRecord& record, PartitionTable& keys,
+                       uint32_t* partition) {
+  Arena arena;
+  Value key;
+  if (record.values_size() > 0 &&
+      !ValueFromProto(record.values(0), arena, &key, /*check_limits=*/false).ok()) {
+    return false;
+  }
+  bool added = false;
+  *partition = keys.Find(key, &added);
+  return added;
 }
 
 checkpoint::v1::PipelineCheckpoint SaveGraph(const Graph& graph) {

@@ -18,6 +18,7 @@ class StateRecord;
 namespace varpulis::engine {
 
 class Graph;
+class PartitionTable;
 
 // Version of the format this build writes and the newest it reads.
 inline constexpr uint32_t kCheckpointVersion = 1;
@@ -46,6 +47,14 @@ class StateReader {
  private:
   const checkpoint::v1::OperatorState& state_;
 };
+
+// The key of a partition as the first value of its record; none when the field was absent.
+void SavePartition(const PartitionTable& keys, uint32_t partition,
+                   checkpoint::v1::StateRecord* record);
+// Adds the partition that such a record is of. False when its key cannot be read or is there
+// already.
+bool AddSavedPartition(const checkpoint::v1::StateRecord& record, PartitionTable& keys,
+                       uint32_t* partition);
 
 checkpoint::v1::PipelineCheckpoint SaveGraph(const Graph& graph);
 absl::Status RestoreGraph(const checkpoint::v1::PipelineCheckpoint& checkpoint, Graph& graph);

@@ -4,6 +4,7 @@
 
 #include "engine/runtime/batch_codec.h"
 #include "engine/runtime/checkpoint.h"
+#include "engine/runtime/time_math.h"
 #include "proto/checkpoint.pb.h"
 
 namespace varpulis::engine {
@@ -42,9 +43,7 @@ void Enrich::Insert(Cached cached) {
 const Enrich::Cached& Enrich::Keep(const Value& key, const LookupResult& found, int64_t now_ns) {
   Cached cached;
   cached.key = OwnedValue(key);
-  if (__builtin_add_overflow(now_ns, spec_.ttl_ns, &cached.expires_ns)) {
-    cached.expires_ns = INT64_MAX;
-  }
+  cached.expires_ns = TimePlus(now_ns, spec_.ttl_ns);
   for (const std::string& field : spec_.fields) {
     const auto at = std::find_if(found.fields.begin(), found.fields.end(),
                                  [&](const auto& entry) { return entry.first == field; });

@@ -5,21 +5,16 @@
 
 #include "engine/runtime/batch_codec.h"
 #include "engine/runtime/checkpoint.h"
+#include "engine/runtime/time_math.h"
 #include "engine/runtime/window_rows.h"
 #include "proto/checkpoint.pb.h"
 
 namespace varpulis::engine {
 namespace {
 
-// Sums that stop at the ends of time.
-int64_t Plus(int64_t a, int64_t b) {
-  int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? (b < 0 ? INT64_MIN : INT64_MAX) : sum;
-}
-
 int64_t FloorTo(int64_t value, int64_t step) {
   const int64_t rest = value % step;
-  return Plus(value, rest < 0 ? -rest - step : -rest);
+  return TimePlus(value, rest < 0 ? -rest - step : -rest);
 }
 
 }  // namespace
@@ -39,13 +34,13 @@ EventTimeWindow::Range EventTimeWindow::SessionAt(const Events& events,
   Range range{timestamp_ns, timestamp_ns};
   for (auto before = at; before != events.begin();) {
     --before;
-    if (Plus(before->timestamp_ns(), spec_.size) < range.begin) break;
+    if (TimePlus(before->timestamp_ns(), spec_.size) < range.begin) break;
     range.begin = before->timestamp_ns();
   }
-  for (; at != events.end() && at->timestamp_ns() <= Plus(range.end, spec_.size); ++at) {
+  for (; at != events.end() && at->timestamp_ns() <= TimePlus(range.end, spec_.size); ++at) {
     range.end = at->timestamp_ns();
   }
-  range.end = Plus(Plus(range.end, spec_.size), 1);
+  range.end = TimePlus(TimePlus(range.end, spec_.size), 1);
   return range;
 }
 
@@ -55,8 +50,9 @@ std::vector<EventTimeWindow::Range> EventTimeWindow::RangesOf(uint32_t partition
   std::vector<Range> ranges;
   const int64_t step = spec_.kind == WindowKind::kSliding ? spec_.slide : spec_.size;
   const int64_t last = FloorTo(timestamp_ns, step);
-  for (int64_t begin = last; Plus(begin, spec_.size) > timestamp_ns; begin = Plus(begin, -step)) {
-    ranges.push_back({begin, Plus(begin, spec_.size)});
+  for (int64_t begin = last; TimePlus(begin, spec_.size) > timestamp_ns;
+       begin = TimePlus(begin, -step)) {
+    ranges.push_back({begin, TimePlus(begin, spec_.size)});
     if (begin < INT64_MIN + step) break;
   }
   std::reverse(ranges.begin(), ranges.end());
@@ -133,7 +129,7 @@ void EventTimeWindow::Fire(uint32_t partition, Range range, RunContext& run) {
 // No window with what lies further back can fire any more. A session is kept as a whole.
 void EventTimeWindow::Forget(uint32_t partition) {
   Events& events = events_[partition];
-  const int64_t horizon = Plus(Plus(watermark_ns_, -lateness_ns_), -spec_.size);
+  const int64_t horizon = TimePlus(TimePlus(watermark_ns_, -lateness_ns_), -spec_.size);
   if (spec_.kind == WindowKind::kSession) {
     while (!events.empty()) {
       const Range first = SessionAt(events, events.front().timestamp_ns());
@@ -185,9 +181,7 @@ void EventTimeWindow::Save(StateWriter& writer) const {
   record.add_integers(watermark_ns_);
   for (uint32_t partition = 0; partition < events_.size(); ++partition) {
     checkpoint::v1::StateRecord& part = *record.add_parts();
-    if (key_ != nullptr && !keys_.key(partition).missing()) {
-      ValueToProto(keys_.key(partition), part.add_values());
-    }
+    if (key_ != nullptr) SavePartition(keys_, partition, &part);
     for (const Event& event : events_[partition]) {
       part.add_integers(static_cast<int64_t>(event.number));
       SaveRow(event, names_.size(), part.add_parts());
@@ -199,25 +193,16 @@ void EventTimeWindow::Restore(const StateReader& reader) {
   const checkpoint::v1::StateRecord& record = reader.record();
   if (record.integers_size() > 0) watermark_ns_ = record.integers(0);
   const std::vector<int> renumbered = RenumberSlots(record, names_);
-  Arena arena;
   for (const checkpoint::v1::StateRecord& part : record.parts()) {
     uint32_t partition = 0;
     if (key_ != nullptr) {
-      Value key;
-      if (part.values_size() > 0 &&
-          !ValueFromProto(part.values(0), arena, &key, /*check_limits=*/false).ok()) {
-        continue;
-      }
-      bool added = false;
-      partition = keys_.Find(key, &added);
-      if (!added) continue;
+      if (!AddSavedPartition(part, keys_, &partition)) continue;
       events_.emplace_back();
     }
     for (int i = 0; i < part.parts_size() && i < part.integers_size(); ++i) {
       Insert(partition, {RestoreRow(part.parts(i), names_.size(), &renumbered),
                          static_cast<uint64_t>(part.integers(i))});
     }
-    arena.Reset();
     if (key_ == nullptr) break;
   }
 }
@@ -225,12 +210,12 @@ void EventTimeWindow::Restore(const StateReader& reader) {
 void Watermark::OnBatch(Batch batch, RunContext& run) {
   for (Row& row : batch) {
     const int64_t time = row.timestamp_ns;
-    if (time < Plus(watermark_ns_, -lateness_ns_)) {
+    if (time < TimePlus(watermark_ns_, -lateness_ns_)) {
       ++dropped_;
       continue;
     }
     next_->OnBatch(Batch(&row, 1), run);
-    const int64_t reached = Plus(time, -slack_ns_);
+    const int64_t reached = TimePlus(time, -slack_ns_);
     if (reached <= watermark_ns_) continue;
     watermark_ns_ = reached;
     for (EventTimeWindow* window : windows_) window->OnWatermark(watermark_ns_, run);

@@ -193,11 +193,11 @@ class CompareSlot final : public Expression {
     if (value.kind() == literal_.kind()) {
       if (value.is(ValueKind::kFloat)) return Test(value.real(), literal_.real(), context);
       if (value.is(ValueKind::kInt))
-        return Value::Bool(Compare(value.integer(), literal_.integer()));
+        return Value::Bool(Holds(kOp, value.integer(), literal_.integer()));
       if (value.is(ValueKind::kString)) {
         if (kOp == BinaryOp::kEqual) return Value::Bool(value.string() == literal_.string());
         if (kOp == BinaryOp::kNotEqual) return Value::Bool(value.string() != literal_.string());
-        return Value::Bool(Compare(value.string(), literal_.string()));
+        return Value::Bool(Holds(kOp, value.string(), literal_.string()));
       }
     }
     if (value.is(ValueKind::kFloat) && as_float_.is(ValueKind::kFloat)) {
@@ -207,27 +207,10 @@ class CompareSlot final : public Expression {
   }
 
  private:
-  template <typename T>
-  static bool Compare(const T& a, const T& b) {
-    switch (kOp) {
-      case BinaryOp::kEqual:
-        return a == b;
-      case BinaryOp::kNotEqual:
-        return a != b;
-      case BinaryOp::kLess:
-        return a < b;
-      case BinaryOp::kLessEqual:
-        return a <= b;
-      case BinaryOp::kGreater:
-        return a > b;
-      default:
-        return a >= b;
-    }
-  }
   // NaN equals NaN in the language.
   Value Test(double a, double b, EvalContext& context) const {
     if (a != a || b != b) return ApplyBinary(kOp, Value::Float(a), literal_, *context.arena);
-    return Value::Bool(Compare(a, b));
+    return Value::Bool(Holds(kOp, a, b));
   }
 
   int slot_;

@@ -15,24 +15,6 @@ bool BothInt(const Value& a, const Value& b) {
   return a.is(ValueKind::kInt) && b.is(ValueKind::kInt);
 }
 
-template <typename T>
-bool Holds(BinaryOp op, T a, T b) {
-  switch (op) {
-    case BinaryOp::kEqual:
-      return a == b;
-    case BinaryOp::kNotEqual:
-      return a != b;
-    case BinaryOp::kLess:
-      return a < b;
-    case BinaryOp::kLessEqual:
-      return a <= b;
-    case BinaryOp::kGreater:
-      return a > b;
-    default:
-      return a >= b;
-  }
-}
-
 bool IsTrue(BinaryOp op, const Value& a, const Value& b, Arena& arena) {
   if (BothInt(a, b)) return Holds(op, a.integer(), b.integer());
   // NaN equals NaN in the language.

@@ -5,19 +5,11 @@
 
 #include "engine/runtime/batch_codec.h"
 #include "engine/runtime/checkpoint.h"
+#include "engine/runtime/time_math.h"
 #include "engine/runtime/window_rows.h"
 #include "proto/checkpoint.pb.h"
 
 namespace varpulis::engine {
-namespace {
-
-int64_t Minus(int64_t a, int64_t b) {
-  int64_t difference = 0;
-  return __builtin_sub_overflow(a, b, &difference) ? INT64_MIN : difference;
-}
-
-}  // namespace
-
 Join::Join(std::vector<Source> sources, int64_t window_ns, std::shared_ptr<const Assembly> assembly)
     : sources_(std::move(sources)),
       window_ns_(window_ns),
@@ -55,7 +47,7 @@ const Value* Join::Reduced(const Source& source, const Row& row) {
   return reduced_.data();
 }
 
-int64_t Join::Oldest() const { return Minus(Minus(latest_ns_, window_ns_), window_ns_); }
+int64_t Join::Oldest() const { return TimeMinus(TimeMinus(latest_ns_, window_ns_), window_ns_); }
 
 void Join::MakeBlock() {
   Block block;
@@ -173,7 +165,7 @@ const Value* Join::Partner(const Key& key, size_t place, int64_t horizon, int64_
 }
 
 void Join::Match(size_t place, Key& key, const Row& row, RunContext& run) {
-  const int64_t horizon = std::max(Minus(row.timestamp_ns, window_ns_), Oldest());
+  const int64_t horizon = std::max(TimeMinus(row.timestamp_ns, window_ns_), Oldest());
   Row joined;
   joined.timestamp_ns = row.timestamp_ns;
   for (size_t i = 0; i < sources_.size(); ++i) {

@@ -16,6 +16,25 @@ Value ApplyBinary(BinaryOp op, const Value& a, const Value& b, Arena& arena);
 Value ApplyUnary(UnaryOp op, const Value& a);
 Value Power(const Value& a, const Value& b);
 
+// `a op b` of two of one kind. REQUIRES: a comparison.
+template <typename T>
+bool Holds(BinaryOp op, const T& a, const T& b) {
+  switch (op) {
+    case BinaryOp::kEqual:
+      return a == b;
+    case BinaryOp::kNotEqual:
+      return a != b;
+    case BinaryOp::kLess:
+      return a < b;
+    case BinaryOp::kLessEqual:
+      return a <= b;
+    case BinaryOp::kGreater:
+      return a > b;
+    default:
+      return a >= b;
+  }
+}
+
 Value IndexValue(const Value& target, const Value& index);
 // An absent bound is given as null pointer.
 Value SliceValue(const Value& target, const Value* from, const Value* to, Arena& arena);

@@ -5,19 +5,10 @@
 
 #include "engine/runtime/batch_codec.h"
 #include "engine/runtime/checkpoint.h"
+#include "engine/runtime/time_math.h"
 #include "proto/checkpoint.pb.h"
 
 namespace varpulis::engine {
-namespace {
-
-// `a + b`, not beyond the last representable time.
-int64_t Later(int64_t a, int64_t b) {
-  int64_t sum = 0;
-  return __builtin_add_overflow(a, b, &sum) ? (b < 0 ? INT64_MIN : INT64_MAX) : sum;
-}
-
-}  // namespace
-
 Window::Window(const PlanWindow& spec, ExpressionPtr key, std::unique_ptr<WindowContent> content)
     : spec_(spec), key_(std::move(key)), content_(std::move(content)) {
   if (key_ == nullptr) {
@@ -50,7 +41,7 @@ void Window::Accept(uint32_t partition, const Row& row, RunContext& run) {
   const int64_t now = row.timestamp_ns;
   switch (spec_.kind) {
     case WindowKind::kTumbling:
-      if (state.active && now >= Later(state.time_ns, spec_.size)) {
+      if (state.active && now >= TimePlus(state.time_ns, spec_.size)) {
         Fire(partition, run);
         content_->Clear(partition);
         state.active = false;
@@ -62,7 +53,7 @@ void Window::Accept(uint32_t partition, const Row& row, RunContext& run) {
       content_->Add(partition, row, run);
       return;
     case WindowKind::kSession:
-      if (state.active && now > Later(state.time_ns, spec_.size)) {
+      if (state.active && now > TimePlus(state.time_ns, spec_.size)) {
         Fire(partition, run);
         content_->Clear(partition);
         state.active = false;
@@ -81,11 +72,11 @@ void Window::Accept(uint32_t partition, const Row& row, RunContext& run) {
       return;
     case WindowKind::kSliding: {
       content_->Add(partition, row, run);
-      const int64_t horizon = Later(now, -spec_.size);
+      const int64_t horizon = TimePlus(now, -spec_.size);
       while (content_->size(partition) > 0 && content_->oldest_ns(partition) < horizon) {
         content_->DropOldest(partition);
       }
-      if (state.active && now < Later(state.time_ns, spec_.slide)) return;
+      if (state.active && now < TimePlus(state.time_ns, spec_.slide)) return;
       state.active = true;
       state.time_ns = now;
       if (content_->size(partition) > 0) Fire(partition, run);
@@ -127,9 +118,7 @@ void Window::Save(StateWriter& writer) const {
   for (uint32_t partition = 0; partition < states_.size(); ++partition) {
     const State& state = states_[partition];
     checkpoint::v1::StateRecord& part = *record.add_parts();
-    if (key_ != nullptr && !keys_.key(partition).missing()) {
-      ValueToProto(keys_.key(partition), part.add_values());
-    }
+    if (key_ != nullptr) SavePartition(keys_, partition, &part);
     part.add_integers(state.time_ns);
     part.add_integers(static_cast<int64_t>(state.opened));
     part.add_integers(state.count);
@@ -139,22 +128,13 @@ void Window::Save(StateWriter& writer) const {
 }
 
 void Window::Restore(const StateReader& reader) {
-  Arena arena;
   content_->RestoreHeader(reader.record());
   for (const checkpoint::v1::StateRecord& part : reader.record().parts()) {
     uint32_t partition = 0;
     if (key_ != nullptr) {
-      Value key;
-      if (part.values_size() > 0 &&
-          !ValueFromProto(part.values(0), arena, &key, /*check_limits=*/false).ok()) {
-        continue;
-      }
-      bool added = false;
-      partition = keys_.Find(key, &added);
-      if (!added) continue;
+      if (!AddSavedPartition(part, keys_, &partition)) continue;
       states_.emplace_back();
       content_->Resize(partition + 1);
-      arena.Reset();
     }
     if (part.integers_size() < 4 || part.parts_size() < 1) continue;
     State& state = states_[partition];

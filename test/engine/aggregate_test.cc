@@ -15,18 +15,10 @@ namespace varpulis::engine {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::ElementsAreArray;
 using ::testing::HasSubstr;
 using Lines = std::vector<std::string>;
 
-struct Case {
-  const char* what;
-  const char* program;
-  const char* events;
-  Lines outputs;
-};
-
-const Case kCases[] = {
+const ProgramCase kCases[] = {
     {"nothing but absent fields",
      "stream S = R.window(2).aggregate(s: sum(v), a: avg(v), i: min(v), x: max(v), d: stddev(v),"
      " q: variance(v), m: median(v), e: ema(v, 3), f: first(v), l: last(v), c: collect(v),"
@@ -136,11 +128,7 @@ const Case kCases[] = {
       "S{\"a\":1,\"b\":\"a\"}", "S{\"a\":1,\"b\":\"z\"}", "S{\"b\":\"y\"}", "S{\"a\":null}"}},
 };
 
-TEST(AggregateTest, Table) {
-  for (const Case& item : kCases) {
-    EXPECT_THAT(RunShort(item.program, item.events), ElementsAreArray(item.outputs)) << item.what;
-  }
-}
+TEST(AggregateTest, Table) { ExpectOutputs(kCases); }
 
 // `now()` in an output is the time of the output, also when the end of the input closes it.
 TEST(AggregateTest, NowIsTheTimeOfTheRow) {

@@ -12,14 +12,7 @@ namespace {
 using ::testing::ElementsAreArray;
 using Lines = std::vector<std::string>;
 
-struct Case {
-  const char* what;
-  const char* program;
-  const char* events;
-  Lines outputs;
-};
-
-const Case kCases[] = {
+const ProgramCase kCases[] = {
     {"J1: every event joins with the newest partner",
      "stream A = X\nstream B = Y\n"
      "stream J = join(A, B).on(A.k == B.k).window(10s).emit(a: A.n, b: B.n)",
@@ -130,11 +123,7 @@ const Case kCases[] = {
      {"J{\"x\":1}", "J{\"x\":1}"}},
 };
 
-TEST(JoinTest, Table) {
-  for (const Case& item : kCases) {
-    EXPECT_THAT(RunShort(item.program, item.events), ElementsAreArray(item.outputs)) << item.what;
-  }
-}
+TEST(JoinTest, Table) { ExpectOutputs(kCases); }
 
 TEST(JoinTest, PrintsAllFields) {
   class Texts final : public OutputSink {

@@ -9,17 +9,7 @@
 namespace varpulis::engine {
 namespace {
 
-using ::testing::ElementsAreArray;
-using Lines = std::vector<std::string>;
-
-struct Case {
-  const char* what;
-  const char* program;
-  const char* events;
-  Lines outputs;
-};
-
-const Case kCases[] = {
+const ProgramCase kCases[] = {
     {"in order of arrival",
      "stream M = merge(A, B).emit(v: v)",
      "A{v:1}\nB{v:2}\nC{v:3}\nA{v:4}\n",
@@ -64,11 +54,7 @@ const Case kCases[] = {
      {"M{\"v\":1}", "M{\"v\":1}", "M{}"}},
 };
 
-TEST(MergeTest, Table) {
-  for (const Case& item : kCases) {
-    EXPECT_THAT(RunShort(item.program, item.events), ElementsAreArray(item.outputs)) << item.what;
-  }
-}
+TEST(MergeTest, Table) { ExpectOutputs(kCases); }
 
 }  // namespace
 }  // namespace varpulis::engine

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "engine/io/event_line.h"
@@ -76,6 +77,22 @@ inline std::vector<std::string> RunShort(std::string_view source, std::string_vi
     result.back().pop_back();
   }
   return result;
+}
+
+// A program with events and the outputs wanted of them, as RunShort gives them.
+struct ProgramCase {
+  const char* what;
+  const char* program;
+  const char* events;
+  std::vector<std::string> outputs;
+};
+
+template <size_t kCount>
+void ExpectOutputs(const ProgramCase (&cases)[kCount]) {
+  for (const ProgramCase& item : cases) {
+    EXPECT_THAT(RunShort(item.program, item.events), testing::ElementsAreArray(item.outputs))
+        << item.what;
+  }
 }
 
 }  // namespace varpulis::engine
