@@ -260,7 +260,11 @@ TEST(JsonValueTest, IntegersStayIntegers) {
   };
   for (const auto& [json, kind] : rows) EXPECT_EQ(Read<Value>(json).kind_case(), kind) << json;
   EXPECT_EQ(Read<Value>("18446744073709551615").float_value(), 18446744073709551615.0);
+  // RapidJSON itself makes 0 of this one.
+  EXPECT_EQ(Read<Value>("184467440737095516155").float_value(), 184467440737095516155.0);
   EXPECT_EQ(Read<Value>("0.1").float_value(), 0.1);
+  EXPECT_EQ(Read<Value>("5e-324").float_value(), 5e-324);
+  EXPECT_EQ(Read<Value>("1e-400").float_value(), 0.0);
   EXPECT_EQ(Read<Value>("\"\\u0000\\ud83d\\ude00\"").string_value(),
             std::string("\0\xf0\x9f\x98\x80", 5));
 }
