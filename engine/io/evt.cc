@@ -27,10 +27,10 @@ absl::StatusOr<std::vector<varpulis::v1::Event>> ParseEventText(std::string_view
     const std::string_view line = text.substr(0, newline);
     text.remove_prefix(newline == std::string_view::npos ? text.size() : newline + 1);
     LineEvent read;
-    absl::Status status = simdjson::validate_utf8(line.data(), line.size())
-                              ? reader.Read(line, &read)
-                              : absl::InvalidArgumentError("text is not UTF-8");
-    RETURN_IF_ERROR(status, Annotate("line ", number));
+    RETURN_IF_ERROR(simdjson::validate_utf8(line.data(), line.size())
+                        ? reader.Read(line, &read)
+                        : absl::InvalidArgumentError("text is not UTF-8"),
+                    Annotate("line ", number));
     if (read.present) {
       varpulis::v1::Event& event = events.emplace_back();
       event.mutable_event_type()->assign(read.type_name.data(), read.type_name.size());

@@ -181,7 +181,7 @@ std::string DebugOp(const PlanOp& op, const std::vector<Layout>& layouts) {
   return out + "\n";
 }
 
-void DebugBlock(const std::vector<PlanStmt>& block, std::string indent, std::string* out) {
+void DebugBlock(const std::vector<PlanStmt>& block, const std::string& indent, std::string* out) {
   static constexpr const char* kNames[] = {"set",   "if",       "for",  "while", "return",
                                            "break", "continue", "emit", "expr"};
   for (const PlanStmt& stmt : block) {

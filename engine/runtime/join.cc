@@ -251,6 +251,7 @@ void Join::Restore(const StateReader& reader) {
   if (record.integers_size() < 1 || record.parts_size() < sources) return;
   latest_ns_ = record.integers(0);
   std::vector<std::vector<int>> renumbered;
+  renumbered.reserve(sources_.size());
   for (int place = 0; place < sources; ++place) {
     renumbered.push_back(
         RenumberSlots(record.parts(place), sources_[static_cast<size_t>(place)].names));

@@ -71,7 +71,7 @@ class PartitionTable {
   };
 
   std::vector<Entry> entries_;
-  Arena keys_{256 * 1024};
+  Arena keys_{size_t{256} << 10};
   absl::flat_hash_set<uint32_t, Hash, Same> index_;
   std::string buffer_;
 };

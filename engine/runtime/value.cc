@@ -91,7 +91,6 @@ Value Value::Find(std::string_view key) const {
 std::string_view KindName(ValueKind kind) {
   switch (kind) {
     case ValueKind::kMissing:
-      return "null";
     case ValueKind::kNull:
       return "null";
     case ValueKind::kBool:
