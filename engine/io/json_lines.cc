@@ -180,10 +180,10 @@ absl::Status JsonLineParser::Parse(std::string_view line) {
 absl::Status JsonLineParser::Fields(const InputType* type, Arena& arena, Value* slots) const {
   size_t count = 0;
   for (const dom::key_value_pair& entry : document_->fields) {
-    (void)entry;
-    ++count;
+    const std::string_view key = entry.key;
+    if (!document_->flat || (key != "event_type" && key != "timestamp")) ++count;
   }
-  if (count > kMaxFields + (document_->flat ? 2 : 0)) {
+  if (count > kMaxFields) {
     return absl::InvalidArgumentError(absl::StrCat("event has more than ", kMaxFields, " fields"));
   }
   std::unique_ptr<AllFields> all;

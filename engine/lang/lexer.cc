@@ -291,7 +291,8 @@ class Lexer {
     ok = ok && civil.year() == year && civil.month() == month && civil.day() == day;
     int64_t ns = 0;
     const int64_t days = civil - absl::CivilDay(1970, 1, 1);
-    const int64_t seconds = days * 86400 + int64_t{hour} * 3600 + int64_t{minute} * 60 + second - offset;
+    const int64_t seconds =
+        days * 86400 + int64_t{hour} * 3600 + int64_t{minute} * 60 + second - offset;
     if (!ok || __builtin_mul_overflow(seconds, kSecond, &ns)) {
       while (IsNameChar(At(i)) || At(i) == ':' || At(i) == '+') ++i;
       return Fail(std::max<size_t>(1, i - at_), "not a timestamp",

@@ -1,9 +1,7 @@
 #include <algorithm>
-#include <cstring>
 #include <utility>
 
 #include "engine/lang/concat.h"
-#include "engine/plan/fingerprint.h"
 #include "engine/plan/planner_impl.h"
 
 namespace varpulis::engine {
@@ -20,14 +18,6 @@ PlanExpr FirstPresent(std::vector<PlanExpr> candidates) {
     return only;
   }
   return expr;
-}
-
-// Every bit of it.
-std::string PortableLiteral(const Literal& literal) {
-  uint64_t bits = 0;
-  std::memcpy(&bits, &literal.real, sizeof(bits));
-  return Concat("literal ", static_cast<int>(literal.kind), " ", literal.integer, " ",
-                std::to_string(bits), " ", literal.text.size(), " ", literal.text);
 }
 
 }  // namespace
@@ -48,67 +38,6 @@ PlanExpr Planner::AllFields(const Scope& scope) {
   return expr;
 }
 
-// Slots are numbered by first use in the whole program; field names make the text independent of
-// what other streams read.
-std::string Planner::Portable(const PlanExpr& expr, int layout) const {
-  if (expr.kind == PlanExprKind::kSlot && layout >= 0) {
-    const Layout& at = plan_.layouts[static_cast<size_t>(layout)];
-    return expr.index == at.all_fields_slot
-               ? "all"
-               : Concat("$", at.fields[static_cast<size_t>(expr.index)]);
-  }
-  if (expr.kind == PlanExprKind::kGlobal) {
-    return Concat("global ", plan_.globals[static_cast<size_t>(expr.index)].name);
-  }
-  if (expr.kind == PlanExprKind::kLiteral) return PortableLiteral(expr.literal);
-  if (expr.children.empty() && expr.kind != PlanExprKind::kCallFunction) return DebugString(expr);
-  std::string out = Concat(static_cast<int>(expr.kind), ":", static_cast<int>(expr.unary), ":",
-                           static_cast<int>(expr.binary), ":", static_cast<int>(expr.builtin), ":",
-                           expr.text, "(");
-  if (expr.kind == PlanExprKind::kIsKind || expr.kind == PlanExprKind::kMissing) {
-    ConcatTo(&out, expr.index, ",");
-  }
-  if (expr.kind == PlanExprKind::kCallFunction) out += PortableFunction(expr.index, layout);
-  for (const PlanExpr& child : expr.children) ConcatTo(&out, Portable(child, layout), ",");
-  for (const std::string& label : expr.labels) ConcatTo(&out, label, ",");
-  for (const PlanArm& arm : expr.arms) {
-    ConcatTo(&out, static_cast<int>(arm.kind), " ", PortableLiteral(arm.literal), ",");
-  }
-  return out + ")";
-}
-
-// With everything it calls. A function on the way already is named only: it calls itself.
-std::string Planner::PortableFunction(int index, int layout) const {
-  const PlanFunction& function = plan_.functions[static_cast<size_t>(index)];
-  if (std::find(portable_path_.begin(), portable_path_.end(), index) != portable_path_.end()) {
-    return Concat("again ", function.name);
-  }
-  portable_path_.push_back(index);
-  std::string out = Concat(function.parameter_count, " ", function.local_count);
-  PortableBlock(function.body, layout, &out);
-  portable_path_.pop_back();
-  return Fingerprint(out);
-}
-
-void Planner::PortableBlock(const std::vector<PlanStmt>& block, int layout,
-                            std::string* out) const {
-  for (const PlanStmt& stmt : block) {
-    ConcatTo(out, "(", static_cast<int>(stmt.kind), " ", stmt.local, " ",
-             stmt.global < 0 ? "" : plan_.globals[static_cast<size_t>(stmt.global)].name, " ");
-    if (stmt.has_value) *out += Portable(stmt.expr, layout);
-    if (stmt.kind == StmtKind::kEmit) *out += stmt.type;
-    for (size_t i = 0; i < stmt.values.size(); ++i) {
-      const Layout& emitted = plan_.layouts[static_cast<size_t>(stmt.layout)];
-      ConcatTo(out, " ", emitted.fields[static_cast<size_t>(stmt.slots[i])], "=",
-               Portable(stmt.values[i], layout));
-    }
-    PortableBlock(stmt.body, layout, out);
-    *out += "|";
-    PortableBlock(stmt.otherwise, layout, out);
-    *out += ")";
-  }
-}
-
 PlanExpr Planner::FieldOf(const std::string& name, const Scope& scope) {
   const int slot = Demand(scope.layout, name);
   return slot < 0 ? MakePlanExpr(PlanExprKind::kMissing) : MakePlanExpr(PlanExprKind::kSlot, slot);
@@ -127,7 +56,7 @@ PlanExpr Planner::ResolveName(const std::string& name, const Scope& scope) {
     candidates.push_back(MakePlanExpr(PlanExprKind::kLocal, local));  // if it is set by then
   }
   // The event as a whole, under its alias or a lambda's parameter.
-  if (scope.layout >= 0 && !scope.alias.empty() && name == scope.alias) {
+  if (scope.layout >= 0 && scope.NamesEvent(name)) {
     candidates.push_back(FieldOf(name, scope));
     candidates.push_back(AllFields(scope));
     return FirstPresent(std::move(candidates));
@@ -161,7 +90,7 @@ PlanExpr Planner::ResolveMember(const Expr& expr, Scope& scope) {
   auto own_field = [&] {
     return expr.text == "timestamp" ? ResolveName(expr.text, scope) : FieldOf(expr.text, scope);
   };
-  if (!scope.alias.empty() && base.text == scope.alias) return own_field();
+  if (scope.NamesEvent(base.text)) return own_field();
   for (const Layout::Part& part : LayoutAt(scope.layout).parts) {
     if (part.label == base.text || part.type == base.text) {
       return FieldOf(Concat(base.text, ".", expr.text), scope);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -33,11 +34,24 @@ class Planner {
   // Where a name is looked up. No layout: outside streams.
   struct Scope {
     int layout = -1;
-    std::string_view alias;  // of the source, or a lambda's parameter
+    std::string_view alias;      // of the source
+    std::string_view parameter;  // of a lambda
     std::string_view type;
     std::vector<std::pair<std::string_view, int>> locals;  // bound by a `match`
     FunctionContext* function = nullptr;
     int emit_layout = -1;  // of `.process`, for `emit` statements
+
+    bool NamesEvent(std::string_view name) const {
+      return !name.empty() && (name == alias || name == parameter);
+    }
+  };
+  // Functions whose bodies are not planned yet.
+  struct PendingFunction {
+    size_t index;
+    const FunctionDecl* decl;
+    int layout;
+    std::string_view type;
+    int emit_layout;
   };
   // What earlier operators of a chain mean for later ones.
   struct ChainState {
@@ -78,6 +92,7 @@ class Planner {
                     PlanOp& planned);
   void PlanFields(const StreamDecl& decl, const StreamOp& op, Scope& scope, PlanOp& planned);
   void PlanMap(const StreamDecl& decl, const StreamOp& op, Scope& scope, PlanOp& planned);
+  void KeepType(const Scope& scope, PlanOp& planned);
   void PlanWindowOp(const StreamOp& op, const ChainState& chain, PlanOp& planned);
   void PlanAggregateOp(const StreamOp& op, const ChainState& chain, Scope& scope, PlanOp& planned);
   PlanExpr ResolveAggregate(const Expr& expr, Scope& scope, PlanOp& planned);
@@ -97,12 +112,10 @@ class Planner {
   PlanExpr FieldOf(const std::string& name, const Scope& scope);
   PlanExpr AllFields(const Scope& scope);
   int NewLocal(Scope& scope);
-  std::string Portable(const PlanExpr& expr, int layout) const;
-  std::string PortableFunction(int index, int layout) const;
-  void PortableBlock(const std::vector<PlanStmt>& block, int layout, std::string* out) const;
 
   // planner_function.cc
   int FunctionFor(const FunctionDecl& decl, const Scope& caller);
+  void PlanBody(const PendingFunction& pending);
   int PlanLambdaBlock(const Expr& lambda, const Scope& caller);
   void PlanBlock(const Block& block, Scope& scope, std::vector<PlanStmt>* out);
   void PlanStatement(const Stmt& stmt, Scope& scope, std::vector<PlanStmt>* out);
@@ -120,7 +133,9 @@ class Planner {
   absl::flat_hash_map<std::string, int> globals_, input_layouts_;
   absl::flat_hash_map<std::string, const FunctionDecl*> functions_;
   absl::flat_hash_map<std::string, int> planned_functions_;
-  mutable std::vector<int> portable_path_;  // functions that PortableFunction is in
+  // A queue, because chains of calls may be long.
+  std::deque<PendingFunction> pending_functions_;
+  bool planning_functions_ = false;
 };
 
 PlanExpr MakePlanExpr(PlanExprKind kind, int index = 0);

@@ -5,6 +5,7 @@
 #include "engine/lang/concat.h"
 #include "engine/plan/fingerprint.h"
 #include "engine/plan/planner_impl.h"
+#include "engine/plan/portable.h"
 
 namespace varpulis::engine {
 
@@ -51,14 +52,15 @@ void Planner::PlanStreamAt(size_t index) {
   for (const PlanPort& port : stream.ports) {
     ConcatTo(&fingerprint, " ", port.type);
     for (const PlanExpr& condition : port.conditions) {
-      ConcatTo(&fingerprint, " where ", Portable(condition, port.layout));
+      ConcatTo(&fingerprint, " where ", PortableText(plan_, port.layout).Of(condition));
     }
   }
   for (const PlanJoinSource& source : stream.join) {
     ConcatTo(&fingerprint, " ", source.label, " on");
     const auto place = static_cast<size_t>(&source - stream.join.data());
     const int rows = LayoutAt(stream.input_layout).parts[place].layout;
-    for (const PlanExpr& key : source.key) ConcatTo(&fingerprint, " ", Portable(key, rows));
+    for (const PlanExpr& key : source.key)
+      ConcatTo(&fingerprint, " ", PortableText(plan_, rows).Of(key));
   }
   if (stream.source == SourcePlanKind::kJoin) {
     ConcatTo(&fingerprint, " within ", stream.join_window);
@@ -116,18 +118,20 @@ void Planner::FinishOp(PlanStream& stream, PlanOp planned, Scope& scope, std::st
   const int layout = scope.layout;
   ConcatTo(fingerprint, "|", static_cast<int>(planned.kind), " ", planned.count, " ",
            planned.lateness, " ", planned.output_type, " ", DebugString(planned.window));
-  for (const PlanExpr& key : planned.key) ConcatTo(fingerprint, " by ", Portable(key, layout));
+  for (const PlanExpr& key : planned.key)
+    ConcatTo(fingerprint, " by ", PortableText(plan_, layout).Of(key));
   ConcatTo(fingerprint, " ", planned.enrich.connector);
   for (const std::string& field : planned.enrich.fields) ConcatTo(fingerprint, " ", field);
   for (const PlanAggregate& aggregate : planned.aggregates) {
     ConcatTo(fingerprint, " ", static_cast<int>(aggregate.function), " ",
              RealText(aggregate.parameter));
     for (const PlanExpr& argument : aggregate.argument) {
-      ConcatTo(fingerprint, " ", Portable(argument, layout));
+      ConcatTo(fingerprint, " ", PortableText(plan_, layout).Of(argument));
     }
   }
   const int exprs_over = planned.aggregates.empty() ? layout : -1;
-  for (const PlanExpr& expr : planned.exprs) ConcatTo(fingerprint, " ", Portable(expr, exprs_over));
+  for (const PlanExpr& expr : planned.exprs)
+    ConcatTo(fingerprint, " ", PortableText(plan_, exprs_over).Of(expr));
   // Later operators know the values by these names.
   if (planned.output_layout >= 0 && LayoutAt(planned.output_layout).kind == Layout::Kind::kClosed) {
     for (const std::string& field : LayoutAt(planned.output_layout).fields) {
@@ -145,7 +149,7 @@ void Planner::FinishOp(PlanStream& stream, PlanOp planned, Scope& scope, std::st
 PlanExpr Planner::Condition(const Expr& expr, Scope& scope) {
   if (expr.kind != ExprKind::kLambda) return Resolve(expr, scope);
   Scope inner = scope;
-  if (!expr.labels.empty()) inner.alias = expr.labels[0];
+  if (!expr.labels.empty()) inner.parameter = expr.labels[0];
   if (expr.block != nullptr) {
     return MakePlanExpr(PlanExprKind::kCallFunction, PlanLambdaBlock(expr, inner));
   }
@@ -271,6 +275,11 @@ void Planner::PlanEnrichOp(const StreamOp& op, Scope& scope, PlanOp& planned) {
   planned.output_layout = AddLayout(std::string(scope.type), Layout::Kind::kMerge);
   LayoutAt(planned.output_layout).parts = {{found, "", ""},
                                            {scope.layout, "", std::string(scope.type)}};
+  if (const int type = LayoutAt(scope.layout).type_slot; type >= 0) {
+    Layout& layout = LayoutAt(planned.output_layout);
+    layout.type_slot = layout.AddHidden();
+    layout.origins.push_back({{1, type}});
+  }
 }
 
 void Planner::PlanLog(const std::string& stream, const StreamOp& op, Scope& scope,
@@ -317,6 +326,7 @@ void Planner::PlanFields(const StreamDecl& decl, const StreamOp& op, Scope& scop
       planned.exprs.push_back(std::move(expr));
     }
   }
+  if (!emit) KeepType(scope, planned);
   if (op.emit_as.has_value()) planned.output_type = op.emit_as->text;
   if (emit) {
     scope.alias = {};
@@ -324,12 +334,21 @@ void Planner::PlanFields(const StreamDecl& decl, const StreamOp& op, Scope& scop
   }
 }
 
+// Behind `.process` each row says which type it was emitted as; `.select` and `.map` keep that.
+void Planner::KeepType(const Scope& scope, PlanOp& planned) {
+  const int from = scope.layout < 0 ? -1 : LayoutAt(scope.layout).type_slot;
+  if (from < 0) return;
+  Layout& layout = LayoutAt(planned.output_layout);
+  layout.type_slot = layout.AddHidden();
+  planned.exprs.push_back(MakePlanExpr(PlanExprKind::kSlot, from));
+}
+
 // A map literal names its fields; any other map is looked into as it comes.
 void Planner::PlanMap(const StreamDecl&, const StreamOp& op, Scope& scope, PlanOp& planned) {
   Scope inner = scope;
   const Expr* body = op.expr.get();
   if (body->kind == ExprKind::kLambda) {
-    if (!body->labels.empty()) inner.alias = body->labels[0];
+    if (!body->labels.empty()) inner.parameter = body->labels[0];
     if (body->block == nullptr) body = body->children[0].get();
   }
   if (body->kind == ExprKind::kMap) {
@@ -346,10 +365,12 @@ void Planner::PlanMap(const StreamDecl&, const StreamOp& op, Scope& scope, PlanO
         planned.exprs.push_back(std::move(expr));
       }
     }
+    KeepType(scope, planned);
   } else {
     planned.kind = PlanOpKind::kMap;
     planned.output_layout = AddLayout(std::string(scope.type), Layout::Kind::kMap);
     planned.exprs.push_back(Condition(*body, inner));
+    KeepType(scope, planned);
   }
   scope.alias = {};
 }

@@ -293,7 +293,9 @@ class GraphBuilder {
         return std::make_unique<Limit>(op.count);
       case PlanOpKind::kMap:
         return std::make_unique<MapTo>(std::move(exprs[0]), LayoutAt(op.output_layout).fields,
-                                       LayoutAt(op.output_layout).all_fields_slot);
+                                       LayoutAt(op.output_layout).all_fields_slot,
+                                       exprs.size() > 1 ? std::move(exprs[1]) : nullptr,
+                                       LayoutAt(op.output_layout).type_slot);
       case PlanOpKind::kOrderBy:
         return std::make_unique<OrderBy>(std::move(exprs), op.descending);
       case PlanOpKind::kProcess:

@@ -52,6 +52,7 @@ void MapTo::OnBatch(Batch batch, RunContext& run) {
         slots[all_slot_] = Value::Map(entry, value.missing() ? 0 : 1);
       }
     }
+    if (type_slot_ >= 0) slots[type_slot_] = Evaluate(*type_, row, run);
     row.slots = slots;
   }
   next_->OnBatch(batch, run);

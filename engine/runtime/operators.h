@@ -49,15 +49,23 @@ class Emit final : public Operator {
 // value becomes the field `value`.
 class MapTo final : public Operator {
  public:
-  // `fields` by slot; `all_slot` takes the map itself, -1 for none.
-  MapTo(ExpressionPtr value, std::vector<std::string> fields, int all_slot)
-      : value_(std::move(value)), fields_(std::move(fields)), all_slot_(all_slot) {}
+  // `fields` by slot; `all_slot` takes the map itself and `type_slot` the value of `type`, -1 for
+  // none.
+  MapTo(ExpressionPtr value, std::vector<std::string> fields, int all_slot, ExpressionPtr type,
+        int type_slot)
+      : value_(std::move(value)),
+        type_(std::move(type)),
+        fields_(std::move(fields)),
+        all_slot_(all_slot),
+        type_slot_(type_slot) {}
   void OnBatch(Batch batch, RunContext& run) override;
 
  private:
   ExpressionPtr value_;
+  ExpressionPtr type_;
   std::vector<std::string> fields_;
   int all_slot_;
+  int type_slot_;
 };
 
 // `.process(e)`: in place of each row those that `emit` statements make while `e` is computed.

@@ -2,43 +2,57 @@
 
 #include <algorithm>
 
+#include "absl/container/flat_hash_set.h"
+
 namespace varpulis::engine {
 
 Assembly::Assembly(const Layout& layout, const std::vector<Layout>& layouts)
-    : origins_(layout.origins), all_slot_(layout.all_fields_slot) {
+    : origins_(layout.origins),
+      all_slot_(layout.all_fields_slot),
+      plain_too_(layout.kind == Layout::Kind::kJoin) {
   origins_.resize(static_cast<size_t>(layout.slot_count));
   for (const Layout::Part& part : layout.parts) {
-    parts_.push_back({layout.kind == Layout::Kind::kJoin ? part.label + "." : "",
-                      layouts[static_cast<size_t>(part.layout)].fields});
+    Part& added = parts_.emplace_back();
+    added.fields = layouts[static_cast<size_t>(part.layout)].fields;
+    if (!plain_too_) continue;
+    added.prefixes.push_back(part.label + ".");
+    if (part.type != part.label) added.prefixes.push_back(part.type + ".");
   }
 }
 
-Value Assembly::AllOf(const Value* const* parts, Arena& arena) const {
-  std::vector<MapEntry> entries;
+template <typename Add>
+void Assembly::EachField(const Value* const* parts, Add add) const {
   for (const Layout::Origin& origin : origins_[static_cast<size_t>(all_slot_)]) {
     const Value* slots = parts[origin.part];
     if (slots == nullptr) continue;
     const Part& part = parts_[static_cast<size_t>(origin.part)];
-    const auto add = [&](std::string_view name, const Value& value) {
-      if (value.missing()) return;
-      if (part.prefix.empty()) {
-        entries.push_back({name, value});
-      } else {
-        std::string full = part.prefix;
-        full.append(name);
-        entries.push_back({arena.CopyString(full), value});
-      }
-    };
     if (origin.slot != Layout::kAllSlots) {
       const Value& all = slots[origin.slot];
       for (size_t i = 0; all.is(ValueKind::kMap) && i < all.size(); ++i) {
-        add(all.entries()[i].key, all.entries()[i].value);
+        add(part, all.entries()[i].key, all.entries()[i].value);
       }
       continue;
     }
     for (size_t i = 0; i < part.fields.size(); ++i) {
-      if (!part.fields[i].empty()) add(part.fields[i], slots[i]);
+      if (!part.fields[i].empty() && !slots[i].missing()) add(part, part.fields[i], slots[i]);
     }
+  }
+}
+
+// vpl.md §6.1: of a join `Source.f`, `Type.f`, and `f` of the first source that has it.
+Value Assembly::AllOf(const Value* const* parts, Arena& arena) const {
+  std::vector<MapEntry> entries;
+  EachField(parts, [&](const Part& part, std::string_view name, const Value& value) {
+    for (const std::string& prefix : part.prefixes) {
+      entries.push_back({arena.CopyString(prefix + std::string(name)), value});
+    }
+    if (!plain_too_) entries.push_back({name, value});
+  });
+  if (plain_too_) {
+    absl::flat_hash_set<std::string_view> seen;
+    EachField(parts, [&](const Part&, std::string_view name, const Value& value) {
+      if (seen.insert(name).second) entries.push_back({name, value});
+    });
   }
   auto* copy = arena.Allocate<MapEntry>(entries.size());
   std::copy(entries.begin(), entries.end(), copy);

@@ -22,14 +22,17 @@ class Assembly {
 
  private:
   struct Part {
-    std::string prefix;               // of its fields in a map of all: a join's `label.`
-    std::vector<std::string> fields;  // by slot; for closed layouts
+    std::vector<std::string> prefixes;  // of its fields in a map of all
+    std::vector<std::string> fields;    // by slot; for closed layouts
   };
+  template <typename Add>
+  void EachField(const Value* const* parts, Add add) const;
   Value AllOf(const Value* const* parts, Arena& arena) const;
 
   std::vector<std::vector<Layout::Origin>> origins_;  // by slot
   std::vector<Part> parts_;
   int all_slot_;
+  bool plain_too_ = false;  // of a join: the fields are also there without the name of their source
 };
 
 // A way into a merge: rows of one type, if one of its clauses lets them pass.

@@ -82,6 +82,12 @@ TEST(EventTextTest, HoldsTheLimits) {
   std::string fields = "T { ";
   for (int i = 0; i < 1025; ++i) fields += "f" + std::to_string(i) + ": 1, ";
   EXPECT_THAT(Parsed(fields + "}"), ElementsAre(HasSubstr("1024 fields")));
+  // All forms have one limit.
+  for (const int count : {1024, 1025}) {
+    std::string flat = "{\"event_type\":\"T\"";
+    for (int i = 0; i < count; ++i) flat += ",\"f" + std::to_string(i) + "\":1";
+    EXPECT_EQ(Parsed(flat + "}")[0].substr(0, 2), count == 1024 ? "T@" : "li") << count;
+  }
   std::string list = "T { a: [";
   for (int i = 0; i < 10'001; ++i) list += "1,";
   EXPECT_THAT(Parsed(list + "] }"), ElementsAre(HasSubstr("10000 items")));

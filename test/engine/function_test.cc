@@ -286,12 +286,31 @@ TEST(FunctionTest, ProcessGivesWhatIsEmitted) {
               ElementsAre());
 }
 
+// Neither plans, fingerprints nor checks of a long chain need the stack.
+TEST(FunctionTest, LongChainsOfCallsAreTaken) {
+  constexpr int kFunctions = 20'000;
+  std::string program;
+  for (int i = 0; i < kFunctions; ++i) {
+    program += absl::StrCat("fn f", i, "() -> int:\n    f", i + 1, "()\n");
+  }
+  absl::StrAppend(&program, "fn f", kFunctions, "() -> int:\n    7\n");
+  // The last calls stay below the limit on depth.
+  absl::StrAppend(&program, "stream S = E.emit(a: f", kFunctions - 100, "(), b: f0())");
+  EXPECT_THAT(RunShort(program, "E{v:1}\n"), ElementsAre("S{\"a\":7}"));
+}
+
 TEST(FunctionTest, ProcessThenMore) {
   const std::string each = "fn each(x: int):\n    for i in x:\n        emit Item(i: i)\n";
   EXPECT_THAT(RunShort(each + "stream S = E.process(each(v)).where(i > 0).emit(i: i)", "E{v:3}\n"),
               ElementsAre("S{\"i\":1}", "S{\"i\":2}"));
   EXPECT_THAT(RunShort(each + "stream S = E.process(each(v)).where(i > 0)", "E{v:3}\n"),
               ElementsAre("S{\"i\":1}", "S{\"i\":2}"));
+  // Operators that change no type keep the emitted one.
+  for (const char* const op : {"select(i)", "map(q => {i: q.i})", "map(q => q)"}) {
+    EXPECT_THAT(RunLines(each + "stream S = E.process(each(v))." + op, "E{v:1}\n"),
+                ElementsAre(HasSubstr("\"event_type\":\"Item\"")))
+        << op;
+  }
   // The emitted events of one input are one batch.
   EXPECT_THAT(RunShort(each + "stream S = E.process(each(v)).aggregate(n: count(), s: sum(i))"
                               ".emit(n: n, s: s)",

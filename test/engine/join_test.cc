@@ -135,8 +135,18 @@ TEST(JoinTest, PrintsAllFields) {
   auto pipeline = CompileOrDie("stream J = join(X, Y).on(X.k == Y.k).print().log()");
   ASSERT_NE(pipeline, nullptr);
   Feed(*pipeline, "X{k:1,n:\"a\"}\nY{k:1,m:2}\n", sink);
-  EXPECT_THAT(sink.lines, ElementsAreArray(Lines{"[PRINT] J {X.k: 1, X.n: \"a\", Y.k: 1, Y.m: 2}",
-                                                 "J {X.k: 1, X.n: \"a\", Y.k: 1, Y.m: 2}"}));
+  EXPECT_THAT(
+      sink.lines,
+      ElementsAreArray(Lines{"[PRINT] J {X.k: 1, X.n: \"a\", Y.k: 1, Y.m: 2, k: 1, n: \"a\", m: 2}",
+                             "J {X.k: 1, X.n: \"a\", Y.k: 1, Y.m: 2, k: 1, n: \"a\", m: 2}"}));
+}
+
+// Under the source's name, under its type's, and plain: of the first source that has it.
+TEST(JoinTest, TheWholeEventHasEveryName) {
+  EXPECT_THAT(RunShort("stream A = X\nstream J = join(A, B).on(A.k == B.k)\n"
+                       "  .map(j => j).emit(an: A.n, xn: X.n, n: n, bq: B.q, q: q)",
+                       "X{k:1,n:1}\nB{k:1,n:2,q:3}\n"),
+              ElementsAreArray(Lines{"J{\"an\":1,\"xn\":1,\"n\":1,\"bq\":3,\"q\":3}"}));
 }
 
 }  // namespace

@@ -122,6 +122,14 @@ TEST(StreamTest, FindsDottedAndAliasedFields) {
               ElementsAre("S{\"a\":1,\"b\":2,\"c\":3,\"d\":1}"));
 }
 
+TEST(StreamTest, LambdasKnowTheAliasToo) {
+  EXPECT_THAT(
+      RunShort("stream S = E as x .map(y => {w: x.v, u: y.v, t: E.v}) .emit(w: w, u: u, t: t)\n"
+               "stream T = E as x .filter(y => x.v > 0 and y.v > 0) .emit(v: x.v)",
+               "E{v:1}\n"),
+      ElementsAre("S{\"w\":1,\"u\":1,\"t\":1}", "T{\"v\":1}"));
+}
+
 TEST(StreamTest, FieldsHideVariables) {
   EXPECT_THAT(RunShort("let top = 10\nconst k = top * 2\nvar w = 1\nw := w + k\n"
                        "stream S = E .emit(top: top, k: k, w: w)",
