@@ -1,6 +1,7 @@
 #include "engine/runtime/build.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "engine/lang/concat.h"
@@ -36,6 +37,10 @@ class GraphBuilder {
     }
     RunInitialisers();
     if (!errors_->empty()) return nullptr;
+    paths_.resize(plan_.streams.size());
+    for (const PlanStream& stream : plan_.streams) {
+      if (stream.source == SourcePlanKind::kTimer) timers_.emplace(stream.ports[0].type, &stream);
+    }
     for (const PlanInput& input : plan_.inputs) AddInput(input);
     for (size_t i = 0; i < plan_.streams.size(); ++i) AddStream(static_cast<int>(i));
     if (!errors_->empty()) return nullptr;
@@ -148,60 +153,73 @@ class GraphBuilder {
     for (const PlanExpr& child : expr.children) CallsOf(child, calls);
   }
 
-  // See InputType::takes_batches.
-  bool TakesBatches(const PlanInput& input) const {
-    if (plan_.assigns_globals || may_stop_) return false;
-    int observable = 0;
-    const std::vector<PlanStream::Consumer>* next = &input.consumers;
-    while (next->size() == 1) {
-      const PlanStream& stream = plan_.streams[static_cast<size_t>((*next)[0].stream)];
-      bool behind_window = false;
-      for (const PlanOp& op : stream.ops) {
-        if (OneByOne(op, behind_window)) return false;
-        behind_window = behind_window || op.kind == PlanOpKind::kWindow;
-        observable += IsObservable(op) ? 1 : 0;
-      }
-      next = &stream.consumers;
+  // The way of a row through a stream and on to the ends of those that read it.
+  struct Path {
+    bool takes_batches = false;  // one way only, and nothing on it tells rows apart
+    int observable = 0;          // operators on it whose work is seen from outside
+  };
+  const Path& PathFrom(size_t stream) {
+    std::vector<size_t> way;  // without a known path; a chain may be long
+    while (!paths_[stream].has_value()) {
+      way.push_back(stream);
+      const std::vector<PlanStream::Consumer>& next = plan_.streams[stream].consumers;
+      if (next.size() != 1) break;
+      stream = static_cast<size_t>(next[0].stream);
     }
-    return next->empty() && !input.consumers.empty() && observable <= 1;
+    for (; !way.empty(); way.pop_back()) {
+      const PlanStream& at = plan_.streams[way.back()];
+      Path path;
+      path.takes_batches = at.consumers.size() <= 1;
+      if (at.consumers.size() == 1) path = *paths_[static_cast<size_t>(at.consumers[0].stream)];
+      bool behind_window = false;
+      for (const PlanOp& op : at.ops) {
+        if (OneByOne(op, behind_window)) path.takes_batches = false;
+        behind_window = behind_window || op.kind == PlanOpKind::kWindow;
+        path.observable += IsObservable(op) ? 1 : 0;
+      }
+      paths_[way.back()] = path;
+      stream = way.back();
+    }
+    return *paths_[stream];
+  }
+
+  // See InputType::takes_batches.
+  bool TakesBatches(const PlanInput& input) {
+    if (plan_.assigns_globals || may_stop_ || input.consumers.size() != 1) return false;
+    const Path& path = PathFrom(static_cast<size_t>(input.consumers[0].stream));
+    return path.takes_batches && path.observable <= 1;
   }
 
   void AddInput(const PlanInput& input) {
     const Layout& layout = LayoutAt(input.layout);
     auto type = std::make_unique<InputType>();
     type->name = input.type;
-    type->fields = layout.fields;
     type->slot_count = static_cast<size_t>(layout.slot_count);
     type->all_fields_slot = layout.all_fields_slot;
-    for (size_t slot = 0; slot < type->fields.size(); ++slot) {
-      if (!type->fields[slot].empty()) {
-        type->slot_of.emplace(type->fields[slot], static_cast<int>(slot));
-      }
-    }
+    std::shared_ptr<const FieldTable>& fields = field_tables_[input.layout];
+    if (fields == nullptr) fields = std::make_shared<FieldTable>(layout.fields);
+    type->fields = fields;
     for (const PlanStream::Consumer& consumer : input.consumers) {
       type->consumers.push_back({consumer.stream, consumer.port});
     }
     type->takes_batches = TakesBatches(input);
-    const bool is_timer = AddTimer(input, type.get());
+    const auto timer = timers_.find(input.type);
+    const bool is_timer = timer != timers_.end();
+    if (is_timer) AddTimer(*timer->second, type.get());
     if (!input.is_stream && !is_timer) graph_->input_event_types_.push_back(input.type);
     graph_->inputs_.Add(type.get());
     graph_->input_types_.push_back(std::move(type));
   }
 
-  bool AddTimer(const PlanInput& input, const InputType* type) {
-    for (const PlanStream& stream : plan_.streams) {
-      if (stream.source != SourcePlanKind::kTimer || stream.ports[0].type != input.type) continue;
-      Graph::Timer timer;
-      timer.type = type;
-      timer.stream = stream.name;
-      timer.interval_ns = std::max<int64_t>(1, stream.timer_interval);
-      if (__builtin_add_overflow(stream.timer_delay, timer.interval_ns, &timer.first_delay_ns)) {
-        timer.first_delay_ns = INT64_MAX;
-      }
-      graph_->timers_.push_back(std::move(timer));
-      return true;
+  void AddTimer(const PlanStream& stream, const InputType* type) {
+    Graph::Timer timer;
+    timer.type = type;
+    timer.stream = stream.name;
+    timer.interval_ns = std::max<int64_t>(1, stream.timer_interval);
+    if (__builtin_add_overflow(stream.timer_delay, timer.interval_ns, &timer.first_delay_ns)) {
+      timer.first_delay_ns = INT64_MAX;
     }
-    return false;
+    graph_->timers_.push_back(std::move(timer));
   }
 
   ExpressionPtr Compile(const PlanExpr& expr) { return CompileExpression(expr, graph_->literals_); }
@@ -327,10 +345,10 @@ class GraphBuilder {
     const Layout& layout = LayoutAt(planned.input_layout);
     auto assembly = std::make_shared<const Assembly>(layout, plan_.layouts);
     if (planned.source == SourcePlanKind::kMerge) {
+      auto parts = std::make_shared<std::vector<const Value*>>(planned.ports.size());
       for (size_t port = 0; port < planned.ports.size(); ++port) {
-        stream.ports.push_back(
-            std::make_unique<MergePort>(static_cast<int>(port), planned.ports.size(),
-                                        Compile(planned.ports[port].conditions), assembly));
+        stream.ports.push_back(std::make_unique<MergePort>(
+            static_cast<int>(port), parts, Compile(planned.ports[port].conditions), assembly));
       }
       return;
     }
@@ -397,6 +415,9 @@ class GraphBuilder {
   absl::flat_hash_map<std::string, LookupProvider*> provider_of_;
   std::vector<LoadError>* errors_;
   bool may_stop_ = false;
+  std::vector<std::optional<Path>> paths_;                           // by stream
+  absl::flat_hash_map<std::string_view, const PlanStream*> timers_;  // by the type of their ticks
+  absl::flat_hash_map<int, std::shared_ptr<const FieldTable>> field_tables_;  // by layout
   std::unique_ptr<Graph> graph_;
 };
 

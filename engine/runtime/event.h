@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
@@ -31,12 +33,32 @@ struct Row {
 // Rows of one shape, in order. Operators may reorder and drop in place. A mutable view.
 using Batch = absl::Span<Row>;
 
+// The fields of rows, by slot. Types whose rows have one layout share it.
+class FieldTable {
+ public:
+  explicit FieldTable(std::vector<std::string> fields) : fields_(std::move(fields)) {
+    for (size_t slot = 0; slot < fields_.size(); ++slot) {
+      if (!fields_[slot].empty()) slot_of_.emplace(fields_[slot], static_cast<int>(slot));
+    }
+  }
+  FieldTable(const FieldTable&) = delete;
+  FieldTable& operator=(const FieldTable&) = delete;
+
+  int Find(std::string_view field) const {  // -1: nobody reads it
+    auto found = slot_of_.find(field);
+    return found == slot_of_.end() ? -1 : found->second;
+  }
+
+ private:
+  std::vector<std::string> fields_;
+  absl::flat_hash_map<std::string_view, int> slot_of_;  // views into `fields_`
+};
+
 // What a reader must know of an event type some stream reads: the fields the program can see.
 // Everything else may be skipped after validation. Owned by the Graph.
 struct InputType {
   std::string name;
-  std::vector<std::string> fields;                     // by slot
-  absl::flat_hash_map<std::string_view, int> slot_of;  // views into `fields`
+  std::shared_ptr<const FieldTable> fields;  // null: none by name
   int all_fields_slot = -1;  // when >= 0: takes a map of every field (for `.distinct()`)
   size_t slot_count = 0;
   struct Consumer {
@@ -48,10 +70,7 @@ struct InputType {
   // along the path together gives the same outputs in the same order as one after the other.
   bool takes_batches = false;
 
-  int SlotOf(std::string_view field) const {
-    auto found = slot_of.find(field);
-    return found == slot_of.end() ? -1 : found->second;
-  }
+  int SlotOf(std::string_view field) const { return fields == nullptr ? -1 : fields->Find(field); }
 };
 
 // So many rows of one type, among the rows of a batch; null for a type no stream reads.

@@ -13,6 +13,7 @@ Assembly::Assembly(const Layout& layout, const std::vector<Layout>& layouts)
   origins_.resize(static_cast<size_t>(layout.slot_count));
   for (const Layout::Part& part : layout.parts) {
     Part& added = parts_.emplace_back();
+    if (all_slot_ < 0) continue;  // nobody asks for the names
     added.fields = layouts[static_cast<size_t>(part.layout)].fields;
     if (!plain_too_) continue;
     added.prefixes.push_back(part.label + ".");
@@ -83,9 +84,10 @@ void MergePort::OnBatch(Batch batch, RunContext& run) {
         conditions_.begin(), conditions_.end(),
         [&](const ExpressionPtr& condition) { return Evaluate(*condition, row, run).is_true(); });
     if (!passes) continue;
-    parts_[part_] = row.slots;
-    batch[kept++] = {row.timestamp_ns, assembly_->Make(parts_.data(), *run.eval.arena)};
+    (*parts_)[part_] = row.slots;
+    batch[kept++] = {row.timestamp_ns, assembly_->Make(parts_->data(), *run.eval.arena)};
   }
+  (*parts_)[part_] = nullptr;
   if (kept > 0) next_->OnBatch(batch.subspan(0, kept), run);
 }
 

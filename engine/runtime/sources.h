@@ -38,17 +38,19 @@ class Assembly {
 // A way into a merge: rows of one type, if one of its clauses lets them pass.
 class MergePort final : public Operator {
  public:
-  MergePort(int part, size_t part_count, std::vector<ExpressionPtr> conditions,
+  // The ports of one merge share `parts`, one place for each, all null.
+  using Parts = std::shared_ptr<std::vector<const Value*>>;
+  MergePort(int part, Parts parts, std::vector<ExpressionPtr> conditions,
             std::shared_ptr<const Assembly> assembly)
       : part_(static_cast<size_t>(part)),
-        parts_(part_count),
+        parts_(std::move(parts)),
         conditions_(std::move(conditions)),
         assembly_(std::move(assembly)) {}
   void OnBatch(Batch batch, RunContext& run) override;
 
  private:
   size_t part_;
-  std::vector<const Value*> parts_;
+  Parts parts_;
   std::vector<ExpressionPtr> conditions_;
   std::shared_ptr<const Assembly> assembly_;
 };
