@@ -29,6 +29,9 @@ class GraphBuilder {
     graph_->fingerprint_ = Fingerprint(source);
     graph_->debug_string_ = plan_.DebugString();
     may_stop_ = MayStop(plan_);
+    functions_make_much_ =
+        std::any_of(plan_.functions.begin(), plan_.functions.end(),
+                    [&](const PlanFunction& function) { return BlockMakesMuch(function.body); });
     graph_->locals_.resize(static_cast<size_t>(plan_.local_count));
     for (const PlanFunction& function : plan_.functions) {
       graph_->functions_.Add(
@@ -52,6 +55,7 @@ class GraphBuilder {
     eval.functions = &graph_->functions_;
     eval.global_store = &graph_->globals_;
     eval.error = &graph_->error_;
+    eval.limits = &graph_->limits_;
   }
 
   void RunInitialisers() {
@@ -63,10 +67,11 @@ class GraphBuilder {
     SetUp(eval);
     eval.has_event = false;
     eval.arena = &scratch;
+    eval.bytes_limit = graph_->limits_.event_bytes;
     for (const PlanAssignment& assignment : plan_.assignments) {
       // The value may point into the expression, until it is copied at the end.
       const ExpressionPtr initialiser = CompileExpression(assignment.value, scratch);
-      const Value value = initialiser->Evaluate(eval);
+      const Value value = EvaluateIn(*initialiser, eval);
       const auto index = static_cast<size_t>(assignment.global);
       if (value.missing()) {
         errors_->push_back(
@@ -148,6 +153,48 @@ class GraphBuilder {
     for (const PlanExpr& child : expr.children) CallsOf(child, calls);
   }
 
+  // Whether values can be much larger than what they are made of. The limit of an event is kept,
+  // and reported, event by event.
+  bool MakesMuch(const PlanExpr& expr) const {
+    switch (expr.kind) {
+      case PlanExprKind::kBinary:
+        if (expr.binary == BinaryOp::kRange || expr.binary == BinaryOp::kRangeInclusive) return true;
+        break;
+      case PlanExprKind::kCall:
+        if (expr.builtin == Builtin::kRange || expr.builtin == Builtin::kJoin ||
+            expr.builtin == Builtin::kReplace) {
+          return true;
+        }
+        break;
+      case PlanExprKind::kCallFunction:
+        if (functions_make_much_) return true;
+        break;
+      default:
+        break;
+    }
+    return AnyMakesMuch(expr.children);
+  }
+  bool AnyMakesMuch(const std::vector<PlanExpr>& exprs) const {
+    return std::any_of(exprs.begin(), exprs.end(),
+                       [&](const PlanExpr& expr) { return MakesMuch(expr); });
+  }
+  bool BlockMakesMuch(const std::vector<PlanStmt>& block) const {
+    return std::any_of(block.begin(), block.end(), [&](const PlanStmt& stmt) {
+      return MakesMuch(stmt.expr) || AnyMakesMuch(stmt.values) || BlockMakesMuch(stmt.body) ||
+             BlockMakesMuch(stmt.otherwise);
+    });
+  }
+  bool OpMakesMuch(const PlanOp& op) const {
+    return AnyMakesMuch(op.exprs) || AnyMakesMuch(op.key) ||
+           std::any_of(
+               op.aggregates.begin(), op.aggregates.end(),
+               [&](const PlanAggregate& aggregate) { return AnyMakesMuch(aggregate.argument); });
+  }
+  bool SourceMakesMuch(const PlanStream& stream) const {
+    return std::any_of(stream.ports.begin(), stream.ports.end(),
+                       [&](const PlanPort& port) { return AnyMakesMuch(port.conditions); });
+  }
+
   // See InputType::takes_batches.
   bool TakesBatches(const PlanInput& input) const {
     if (plan_.assigns_globals || may_stop_) return false;
@@ -155,9 +202,10 @@ class GraphBuilder {
     const std::vector<PlanStream::Consumer>* next = &input.consumers;
     while (next->size() == 1) {
       const PlanStream& stream = plan_.streams[static_cast<size_t>((*next)[0].stream)];
+      if (SourceMakesMuch(stream)) return false;
       bool behind_window = false;
       for (const PlanOp& op : stream.ops) {
-        if (OneByOne(op, behind_window)) return false;
+        if (OneByOne(op, behind_window) || OpMakesMuch(op)) return false;
         behind_window = behind_window || op.kind == PlanOpKind::kWindow;
         observable += IsObservable(op) ? 1 : 0;
       }
@@ -395,6 +443,7 @@ class GraphBuilder {
   absl::flat_hash_map<std::string, LookupProvider*> provider_of_;
   std::vector<LoadError>* errors_;
   bool may_stop_ = false;
+  bool functions_make_much_ = false;
   std::unique_ptr<Graph> graph_;
 };
 
