@@ -49,8 +49,10 @@ PlanExpr Planner::AllFields(const Scope& scope) {
 }
 
 // Slots are numbered by first use in the whole program; field names make the text independent of
-// what other streams read.
-std::string Planner::Portable(const PlanExpr& expr, int layout) const {
+// what other streams read. Functions and constants get numbers in the order of their use in the
+// chain, so that their names do not matter; PortableFunctions adds the bodies, and whoever has the
+// values of the constants adds those (PlanOp::constants).
+std::string Planner::Portable(const PlanExpr& expr, int layout) {
   if (expr.kind == PlanExprKind::kSlot && layout >= 0) {
     const Layout& at = plan_.layouts[static_cast<size_t>(layout)];
     return expr.index == at.all_fields_slot
@@ -58,7 +60,12 @@ std::string Planner::Portable(const PlanExpr& expr, int layout) const {
                : Concat("$", at.fields[static_cast<size_t>(expr.index)]);
   }
   if (expr.kind == PlanExprKind::kGlobal) {
-    return Concat("global ", plan_.globals[static_cast<size_t>(expr.index)].name);
+    const PlanGlobal& global = plan_.globals[static_cast<size_t>(expr.index)];
+    if (global.is_mutable) return Concat("global ", global.name);  // its value is state itself
+    auto [found, added] =
+        portables_.constant_numbers.emplace(expr.index, portables_.constants.size());
+    if (added) portables_.constants.push_back(expr.index);
+    return Concat("constant ", found->second);
   }
   if (expr.kind == PlanExprKind::kLiteral) return PortableLiteral(expr.literal);
   if (expr.children.empty() && expr.kind != PlanExprKind::kCallFunction) return DebugString(expr);
@@ -68,7 +75,12 @@ std::string Planner::Portable(const PlanExpr& expr, int layout) const {
   if (expr.kind == PlanExprKind::kIsKind || expr.kind == PlanExprKind::kMissing) {
     ConcatTo(&out, expr.index, ",");
   }
-  if (expr.kind == PlanExprKind::kCallFunction) out += PortableFunction(expr.index, layout);
+  if (expr.kind == PlanExprKind::kCallFunction) {
+    auto [found, added] =
+        portables_.function_numbers.emplace(expr.index, portables_.functions.size());
+    if (added) portables_.functions.emplace_back(expr.index, layout);
+    ConcatTo(&out, found->second, ",");
+  }
   for (const PlanExpr& child : expr.children) ConcatTo(&out, Portable(child, layout), ",");
   for (const std::string& label : expr.labels) ConcatTo(&out, label, ",");
   for (const PlanArm& arm : expr.arms) {
@@ -77,21 +89,17 @@ std::string Planner::Portable(const PlanExpr& expr, int layout) const {
   return out + ")";
 }
 
-// With everything it calls. A function on the way already is named only: it calls itself.
-std::string Planner::PortableFunction(int index, int layout) const {
-  const PlanFunction& function = plan_.functions[static_cast<size_t>(index)];
-  if (std::find(portable_path_.begin(), portable_path_.end(), index) != portable_path_.end()) {
-    return Concat("again ", function.name);
+// The bodies of functions that were named since the last time, and of those that they call.
+void Planner::PortableFunctions(std::string* out) {
+  while (portables_.written < portables_.functions.size()) {
+    const auto [index, layout] = portables_.functions[portables_.written++];
+    const PlanFunction& function = plan_.functions[static_cast<size_t>(index)];
+    ConcatTo(out, " function ", function.parameter_count, " ", function.local_count);
+    PortableBlock(function.body, layout, out);
   }
-  portable_path_.push_back(index);
-  std::string out = Concat(function.parameter_count, " ", function.local_count);
-  PortableBlock(function.body, layout, &out);
-  portable_path_.pop_back();
-  return Fingerprint(out);
 }
 
-void Planner::PortableBlock(const std::vector<PlanStmt>& block, int layout,
-                            std::string* out) const {
+void Planner::PortableBlock(const std::vector<PlanStmt>& block, int layout, std::string* out) {
   for (const PlanStmt& stmt : block) {
     ConcatTo(out, "(", static_cast<int>(stmt.kind), " ", stmt.local, " ",
              stmt.global < 0 ? "" : plan_.globals[static_cast<size_t>(stmt.global)].name, " ");

@@ -39,6 +39,21 @@ class Planner {
     FunctionContext* function = nullptr;
     int emit_layout = -1;  // of `.process`, for `emit` statements
   };
+  // What the fingerprints of the stream in work speak of by number.
+  struct Portables {
+    absl::flat_hash_map<int, size_t> function_numbers, constant_numbers;
+    std::vector<std::pair<int, int>> functions;  // with the layout of the rows they are called on
+    size_t written = 0;                          // functions whose bodies are in a fingerprint
+    std::vector<int> constants;
+  };
+  // Planned when the expression that calls it is: calls may go through thousands of functions.
+  struct PendingFunction {
+    int index;
+    const FunctionDecl* decl;
+    int layout;
+    std::string_view type;
+    int emit_layout;
+  };
   // What earlier operators of a chain mean for later ones.
   struct ChainState {
     const Expr* partition_by = nullptr;
@@ -97,11 +112,12 @@ class Planner {
   PlanExpr FieldOf(const std::string& name, const Scope& scope);
   PlanExpr AllFields(const Scope& scope);
   int NewLocal(Scope& scope);
-  std::string Portable(const PlanExpr& expr, int layout) const;
-  std::string PortableFunction(int index, int layout) const;
-  void PortableBlock(const std::vector<PlanStmt>& block, int layout, std::string* out) const;
+  std::string Portable(const PlanExpr& expr, int layout);
+  void PortableBlock(const std::vector<PlanStmt>& block, int layout, std::string* out);
+  void PortableFunctions(std::string* out);
 
   // planner_function.cc
+  void PlanPendingFunctions();
   int FunctionFor(const FunctionDecl& decl, const Scope& caller);
   int PlanLambdaBlock(const Expr& lambda, const Scope& caller);
   void PlanBlock(const Block& block, Scope& scope, std::vector<PlanStmt>* out);
@@ -120,7 +136,8 @@ class Planner {
   absl::flat_hash_map<std::string, int> globals_, input_layouts_;
   absl::flat_hash_map<std::string, const FunctionDecl*> functions_;
   absl::flat_hash_map<std::string, int> planned_functions_;
-  mutable std::vector<int> portable_path_;  // functions that PortableFunction is in
+  std::vector<PendingFunction> pending_functions_;
+  Portables portables_;
 };
 
 PlanExpr MakePlanExpr(PlanExprKind kind, int index = 0);

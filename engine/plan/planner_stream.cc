@@ -22,6 +22,7 @@ void Planner::PlanStreamAt(size_t index) {
   Scope scope;
   std::vector<const Expr*> residual;
   std::string fingerprint = "from";
+  portables_ = {};
   switch (decl.source.kind) {
     case SourceKind::kMerge:
       PlanMerge(decl, stream);
@@ -48,6 +49,7 @@ void Planner::PlanStreamAt(size_t index) {
       stream.input_layout = LayoutOf(decl.source.type.text);
       stream.ports.push_back({decl.source.type.text, stream.input_layout, {}, {}});
   }
+  PlanPendingFunctions();
   for (const PlanPort& port : stream.ports) {
     ConcatTo(&fingerprint, " ", port.type);
     for (const PlanExpr& condition : port.conditions) {
@@ -109,10 +111,12 @@ void Planner::PlanStreamAt(size_t index) {
     FinishOp(stream, std::move(output), scope, &fingerprint);
   }
   stream.output_layout = scope.layout;
+  stream.constants = std::move(portables_.constants);
   plan_.streams[index] = std::move(stream);
 }
 
 void Planner::FinishOp(PlanStream& stream, PlanOp planned, Scope& scope, std::string* fingerprint) {
+  PlanPendingFunctions();
   const int layout = scope.layout;
   ConcatTo(fingerprint, "|", static_cast<int>(planned.kind), " ", planned.count, " ",
            planned.lateness, " ", planned.output_type, " ", DebugString(planned.window));
@@ -134,6 +138,8 @@ void Planner::FinishOp(PlanStream& stream, PlanOp planned, Scope& scope, std::st
       ConcatTo(fingerprint, " ", field);
     }
   }
+  PortableFunctions(fingerprint);
+  planned.constants = portables_.constants.size();
   *fingerprint = Fingerprint(*fingerprint);  // chained, so that long chains stay linear
   planned.fingerprint = *fingerprint;
   if (planned.input_layout < 0) planned.input_layout = layout;

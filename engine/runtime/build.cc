@@ -5,6 +5,7 @@
 
 #include "engine/lang/concat.h"
 #include "engine/plan/fingerprint.h"
+#include "engine/runtime/batch_codec.h"
 #include "engine/runtime/batch_operators.h"
 #include "engine/runtime/distinct.h"
 #include "engine/runtime/event_time.h"
@@ -125,19 +126,19 @@ class GraphBuilder {
       if (HasLoop(plan.functions[i].body, &calls[i])) return true;
     }
     // Functions that call none but those that are known to end; the rest goes in circles.
-    std::vector<bool> ends(calls.size(), false);
-    for (bool more = true; more;) {
-      more = false;
-      for (size_t i = 0; i < calls.size(); ++i) {
-        if (ends[i] || !std::all_of(calls[i].begin(), calls[i].end(), [&](int callee) {
-              return ends[static_cast<size_t>(callee)];
-            })) {
-          continue;
-        }
-        ends[i] = more = true;
+    std::vector<std::vector<size_t>> callers(calls.size());
+    std::vector<size_t> waits(calls.size()), ends;
+    for (size_t i = 0; i < calls.size(); ++i) {
+      waits[i] = calls[i].size();
+      if (waits[i] == 0) ends.push_back(i);
+      for (const int callee : calls[i]) callers[static_cast<size_t>(callee)].push_back(i);
+    }
+    for (size_t next = 0; next < ends.size(); ++next) {
+      for (const size_t caller : callers[ends[next]]) {
+        if (--waits[caller] == 0) ends.push_back(caller);
       }
     }
-    return std::find(ends.begin(), ends.end(), false) != ends.end();
+    return ends.size() < calls.size();
   }
   static bool HasLoop(const std::vector<PlanStmt>& block, std::vector<int>* calls) {
     for (const PlanStmt& stmt : block) {
@@ -158,7 +159,8 @@ class GraphBuilder {
   bool MakesMuch(const PlanExpr& expr) const {
     switch (expr.kind) {
       case PlanExprKind::kBinary:
-        if (expr.binary == BinaryOp::kRange || expr.binary == BinaryOp::kRangeInclusive) return true;
+        if (expr.binary == BinaryOp::kRange || expr.binary == BinaryOp::kRangeInclusive)
+          return true;
         break;
       case PlanExprKind::kCall:
         if (expr.builtin == Builtin::kRange || expr.builtin == Builtin::kJoin ||
@@ -409,6 +411,14 @@ class GraphBuilder {
     stream.ports_fingerprint = planned.join_fingerprint;
   }
 
+  // A constant is a part of the definition of what uses it, like the literal that could stand
+  // there: another value is another operator. How the value is computed does not matter.
+  std::string ConstantText(int global) const {
+    varpulis::v1::Value value;
+    ValueToProto(graph_->globals_.values()[global], &value);
+    return value.SerializeAsString();
+  }
+
   void AddStream(int index) {
     const PlanStream& planned = plan_.streams[static_cast<size_t>(index)];
     Graph::Stream stream;
@@ -419,9 +429,15 @@ class GraphBuilder {
     stream.end = std::make_unique<StreamEnd>(index, !planned.consumers.empty());
     int64_t lateness = 0;
     Watermark* watermark = nullptr;
+    std::string constants;
+    size_t constants_known = 0;
     for (const PlanOp& op : planned.ops) {
       stream.operators.push_back(MakeOperator(planned, op, lateness));
-      stream.fingerprints.push_back(op.fingerprint);
+      for (; constants_known < op.constants; ++constants_known) {
+        constants = Fingerprint(constants + ConstantText(planned.constants[constants_known]));
+      }
+      stream.fingerprints.push_back(constants.empty() ? op.fingerprint
+                                                      : Fingerprint(op.fingerprint + constants));
       if (op.kind == PlanOpKind::kWatermark) {
         lateness = op.lateness;
         watermark = static_cast<Watermark*>(stream.operators.back().get());

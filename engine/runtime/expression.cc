@@ -138,8 +138,8 @@ class Binary final : public Expression {
   Value Evaluate(EvalContext& context) const override {
     const Value left = left_->Evaluate(context);
     const Value right = right_->Evaluate(context);
-    const bool makes = left.is(ValueKind::kString) || op_ == BinaryOp::kRange ||
-                       op_ == BinaryOp::kRangeInclusive;
+    const bool makes =
+        left.is(ValueKind::kString) || op_ == BinaryOp::kRange || op_ == BinaryOp::kRangeInclusive;
     if (makes && !context.HasRoom()) return Value();
     return ApplyBinary(op_, left, right, *context.arena);
   }

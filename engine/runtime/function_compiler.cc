@@ -101,8 +101,8 @@ class FunctionCompiler {
         CompileInto(stmt.expr, result_);
         return;
       case StmtKind::kReturn:
-        Emit({Op::kReturn, 0, 0,
-              stmt.has_value ? CompileExpr(stmt.expr, -1) : MissingRegister(), 0});
+        Emit({Op::kReturn, 0, 0, stmt.has_value ? CompileExpr(stmt.expr, -1) : MissingRegister(),
+              0});
         return;
       case StmtKind::kIf:
         return CompileIf(stmt);

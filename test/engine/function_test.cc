@@ -272,8 +272,7 @@ TEST(FunctionTest, AnEndlessLoopEndsWithTheBudget) {
   pipeline->SetLimits(limits);
   Feed(*pipeline, "E{v:0}\nE{v:1}\nE{v:2}\n", sink);
   EXPECT_EQ(sink.outputs, 3);
-  EXPECT_THAT(sink.lines,
-              ElementsAre("function `f` made more than 1,234,567 steps for one event"));
+  EXPECT_THAT(sink.lines, ElementsAre("function `f` made more than 1,234,567 steps for one event"));
   // The value is missing; what the function set until then stays.
   EXPECT_THAT(sink.all, HasSubstr("\"fields\":{\"r\":0,\"t\":0}"));
   EXPECT_THAT(sink.all, HasSubstr("\"fields\":{\"t\":1234566}"));
@@ -286,8 +285,7 @@ TEST(FunctionTest, LargeFunctionsDoNotWrap) {
   for (int i = 1; i <= 40'000; ++i) absl::StrAppend(&body, "    t := t + ", i, "\n");
   EXPECT_THAT(Results("fn f(v: int):\n" + body + "    t", "v:1"), ElementsAre("800020000"));
   for (int i = 1; i <= 30'000; ++i) absl::StrAppend(&locals, "    let a", i, " = v + ", i, "\n");
-  EXPECT_THAT(Results("fn f(v: int):\n" + locals + "    a1 + a30000", "v:1"),
-              ElementsAre("30003"));
+  EXPECT_THAT(Results("fn f(v: int):\n" + locals + "    a1 + a30000", "v:1"), ElementsAre("30003"));
   // A jump over all of it.
   for (int i = 1; i <= 30'000; ++i) absl::StrAppend(&conditions, "        t := t + v\n");
   EXPECT_THAT(Results("fn f(v: int):\n    var t = 5\n" + conditions + "    t", "v:0;v:1"),
@@ -337,8 +335,8 @@ TEST(FunctionTest, FunctionsWithoutLoopsHaveALimitOfBytes) {
   std::string lists = "1";
   for (int i = 0; i < 100; ++i) lists += ", range(100000)";
   Texts sink;
-  auto pipeline = CompileOrDie(absl::StrCat("fn f():\n    let a = [", lists,
-                                            "]\n    len(a)\nstream S = E.emit(r: f())"));
+  auto pipeline = CompileOrDie(
+      absl::StrCat("fn f():\n    let a = [", lists, "]\n    len(a)\nstream S = E.emit(r: f())"));
   RunLimits limits;
   limits.call_bytes = 20 << 20;
   pipeline->SetLimits(limits);
