@@ -93,6 +93,8 @@ void Pipeline::AdvanceTo(int64_t now_ns, std::vector<EmittedEvent>* outputs) {
   graph_->AdvanceTo(now_ns, sink);
 }
 
+void Pipeline::SetLimits(const RunLimits& limits) { graph_->set_limits(limits); }
+
 int64_t Pipeline::next_timer_ns() const {
   int64_t next = INT64_MAX;
   for (const Graph::Timer& timer : graph_->timers()) {

@@ -15,6 +15,7 @@
 #include "engine/lang/check.h"
 #include "engine/runtime/enrich.h"
 #include "engine/runtime/event.h"
+#include "engine/runtime/limits.h"
 #include "proto/checkpoint.pb.h"
 #include "proto/event.pb.h"
 
@@ -70,6 +71,9 @@ class Pipeline {
   // AdvanceTo. May be empty.
   using TextListener = std::function<void(TextLevel level, std::string_view text)>;
   void SetTextListener(TextListener listener) { text_listener_ = std::move(listener); }
+
+  // Smaller ones than a program has, for tests.
+  void SetLimits(const RunLimits& limits);
 
   // The input ends: open session windows close, and their results flow on (vpl.md §4.1). For finite
   // inputs only; a live pipeline is never finished.

@@ -126,11 +126,11 @@ class Spreader {
                                    : WorkerFor(row.slots[slot]);
     Share& share = *Filling().shares[worker];
     engine::Row copy{row.timestamp_ns, share.values.Allocate<engine::Value>(type->slot_count)};
-    const size_t before = share.values.bytes();
+    const size_t before = share.values.used();
     for (size_t i = 0; i < type->slot_count; ++i) {
       copy.slots[i] = Copy(row.slots[i], share.values);
     }
-    bytes_ += share.values.bytes() - before;
+    bytes_ += share.values.used() - before;
     share.Add(replay_.counters.events, worker != last_worker_, type, copy);
     last_worker_ = worker;
     ++filled_;

@@ -349,6 +349,9 @@ using Statement = std::variant<StreamDecl, EventDecl, VariableDecl, TypeDecl, Fu
 
 struct Program {
   std::vector<Statement> statements;
+  // Functions whose declarations were refused: they are missing above, but calls of them are no
+  // mistakes of their own.
+  std::vector<std::string> broken_functions;
 };
 
 }  // namespace varpulis::engine

@@ -39,7 +39,15 @@ void Checker::Run(CheckResult& result) {
   stream_shapes_.resize(streams_.size());
   FindEdges();
   FindInputs(result);
-  for (size_t index : StreamOrder()) CheckStream(index);
+  std::vector<bool> is_read(streams_.size());
+  for (const std::vector<Edge>& edges : edges_) {
+    for (const Edge& edge : edges) is_read[edge.producer] = true;
+  }
+  for (size_t index : StreamOrder()) {
+    CheckStream(index);
+    // Thousands of wide rows are a gigabyte of names.
+    if (!is_read[index]) stream_shapes_[index] = nullptr;
+  }
   CheckPatterns();
 }
 
@@ -59,6 +67,7 @@ void Checker::Declare(std::string_view code, std::string_view what, const Name& 
 }
 
 void Checker::Collect() {
+  broken_functions_.insert(program_.broken_functions.begin(), program_.broken_functions.end());
   for (const Statement& statement : program_.statements) {
     if (const auto* event = std::get_if<EventDecl>(&statement)) {
       Declare("E001", "event", event->name, event_names_);

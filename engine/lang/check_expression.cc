@@ -66,6 +66,7 @@ void Checker::CheckExpr(const Expr& expr, Scope& scope) {
 }
 
 void Checker::CheckChildren(const Expr& expr, Scope& scope) {
+  CheckOperands(expr, scope);
   for (const ExprPtr& child : expr.children) {
     if (child != nullptr) CheckExpr(*child, scope);
   }
@@ -91,6 +92,42 @@ void Checker::CheckMatch(const Expr& expr, Scope& scope) {
   }
 }
 
+// The alias of the source, or the parameter of a lambda, without a field behind it.
+bool Checker::IsWholeEvent(const Expr& expr, const Scope& scope) {
+  if (expr.kind != ExprKind::kName || !scope.has_event || scope.IsLocal(expr.text)) return false;
+  if (scope.shape != nullptr && scope.shape->Has(expr.text)) return false;
+  const Capture* capture = scope.Find(expr.text);
+  return capture != nullptr ? capture->is_parameter : expr.text == scope.alias;
+}
+
+// Where a map never has a value: in calculations, comparisons and conditions.
+void Checker::CheckNoWholeEvent(const Expr& expr, const Scope& scope) {
+  if (!IsWholeEvent(expr, scope) || diagnostics_.enough_warnings()) return;
+  diagnostics_.Warn(expr.span, "W106",
+                    Concat("`", expr.text, "` is the whole event, so this never has a value"),
+                    Concat("name a field of it: ", expr.text, ".field"));
+}
+
+void Checker::CheckOperands(const Expr& expr, const Scope& scope) {
+  if (expr.kind == ExprKind::kUnary || expr.kind == ExprKind::kIf) {
+    return CheckNoWholeEvent(*expr.children[0], scope);
+  }
+  if (expr.kind != ExprKind::kBinary) return;
+  switch (expr.binary) {
+    case BinaryOp::kEqual:  // maps may be compared with maps, searched and replaced
+    case BinaryOp::kNotEqual:
+    case BinaryOp::kCoalesce:
+    case BinaryOp::kIs:
+    case BinaryOp::kIsNot:
+      return;
+    case BinaryOp::kIn:
+    case BinaryOp::kNotIn:
+      return CheckNoWholeEvent(*expr.children[0], scope);
+    default:
+      for (const ExprPtr& child : expr.children) CheckNoWholeEvent(*child, scope);
+  }
+}
+
 void Checker::CheckName(const Expr& expr, const Scope& scope) {
   const std::string& name = expr.text;
   if (scope.IsLocal(name)) return;
@@ -109,7 +146,8 @@ void Checker::CheckName(const Expr& expr, const Scope& scope) {
                              ", not the variable of that name"));
   }
   if (field || variable) return;
-  if (scope.Find(name) != nullptr || name == scope.alias) {
+  if (IsWholeEvent(expr, scope)) return;  // a map of all its fields
+  if (scope.Find(name) != nullptr) {
     diagnostics_.Warn(expr.span, "W106", Concat("`", name, "` is an event and no value"),
                       Concat("name a field of it: ", name, ".field"));
     return;
@@ -127,6 +165,62 @@ void Checker::CheckField(const Expr& member, const Shape& shape) {
   diagnostics_.Warn(member.main_span, "W100",
                     Concat(shape.owner, " has no field `", member.text, "`"),
                     DidYouMean(member.text, shape.names));
+}
+
+// The event type behind a stream that changes nothing, else its own name.
+std::string Checker::RootType(const std::string& type) const {
+  std::string at = type;
+  for (size_t turn = 0; turn <= streams_.size(); ++turn) {  // rings are reported elsewhere
+    auto found = stream_index_.find(at);
+    if (found == stream_index_.end()) break;
+    const StreamDecl& stream = *streams_[found->second];
+    if (!stream.ops.empty() || stream.source.kind != SourceKind::kType) break;
+    at = stream.source.type.text;
+  }
+  return at;
+}
+
+// `T.f` behind `merge(T, …)`, and the name of a part, which is a label only (vpl.md §6.2): its
+// events are those of its type. False for any other name.
+bool Checker::CheckMergeMember(const Expr& member, const Scope& scope) {
+  const std::string& base = member.children[0]->text;
+  const SourceClause* labelled = nullptr;
+  for (const SourceClause& clause : scope.parts->clauses) {
+    if (base == clause.type.text || base == RootType(clause.type.text)) {
+      const ShapePtr shape = ShapeOf(clause.type.text);
+      if (shape != nullptr) CheckField(member, *shape);
+      return true;
+    }
+    if (base == clause.label.text) labelled = &clause;
+  }
+  const bool field = scope.shape != nullptr && scope.shape->Has(base);
+  if (labelled == nullptr || field || variables_.contains(base)) return false;
+  if (diagnostics_.enough_warnings()) return true;
+  const std::string& type = labelled->type.text;
+  diagnostics_.Warn(member.children[0]->span, "W107",
+                    Concat("`", base, "` is only the name of a part of the merge"),
+                    Concat("did you mean `", type, ".", member.text, "`? `", member.text,
+                           "` alone is that of any part"));
+  return true;
+}
+
+// Of events with unknown fields. A key that is always missing puts all of them into one partition,
+// and nothing else shows it.
+void Checker::CheckPartitionBase(const Expr& member, const Scope& scope) {
+  const std::string& base = member.children[0]->text;
+  if (base == scope.alias || base == scope.type || variables_.contains(base)) return;
+  if (scope.parts != nullptr) {
+    for (const SourceClause& clause : scope.parts->clauses) {
+      if (base == clause.label.text || base == RootType(clause.type.text)) return;
+    }
+  }
+  if (diagnostics_.enough_warnings()) return;
+  std::string hint = Concat("did you mean `", member.text, "`?");
+  if (!scope.type.empty()) {
+    ConcatTo(&hint, " A field `", base, "` with a map can be declared in `event ", scope.type, "`");
+  }
+  diagnostics_.Warn(member.children[0]->span, "W107",
+                    Concat("`", base, "` is no alias and no event type here"), std::move(hint));
 }
 
 // vpl.md §2.4, in its order.
@@ -152,7 +246,14 @@ void Checker::CheckMember(const Expr& expr, Scope& scope) {
                        "compare in the filter of that step");
     return;
   }
-  if (scope.shape == nullptr) return;
+  if (scope.parts != nullptr && scope.parts->kind == SourceKind::kMerge &&
+      CheckMergeMember(expr, scope)) {
+    return;
+  }
+  if (scope.shape == nullptr) {
+    if (scope.in_partition) CheckPartitionBase(expr, scope);
+    return;
+  }
   const Shape& shape = *scope.shape;
   if (shape.Has(Concat(base.text, ".", expr.text)) ||
       shape.Has(Concat(base.text, "_", expr.text))) {
@@ -212,8 +313,9 @@ void Checker::CheckCall(const Expr& expr, Scope& scope) {
   if (const BuiltinInfo* info = FindBuiltin(expr.text); info != nullptr) {
     return CheckArguments(expr, std::nullopt, info->min_arguments, info->max_arguments);
   }
-  // The lambda in that variable is reported already.
+  // The lambda in that variable, or the declaration, is reported already.
   if (diagnostics_.full() || scope.IsLocal(expr.text)) return;
+  if (broken_functions_.contains(expr.text)) return;
   std::string hint;
   if (expr.text == "emit") {
     hint = "`emit Type(field: value)` is a statement of a function; a stream has `.emit(…)`";
@@ -303,7 +405,7 @@ void Checker::CheckLambda(const Expr& lambda, size_t parameters, Scope& scope, b
     return;
   }
   if (takes_event) {
-    scope.captures.push_back({lambda.labels[0], scope.shape, false});
+    scope.captures.push_back({lambda.labels[0], scope.shape, false, /*is_parameter=*/true});
   } else {
     for (const std::string& label : lambda.labels) ++scope.locals[label];
   }

@@ -87,6 +87,11 @@ void Checker::CheckFunction(const FunctionDecl& function) {
   Scope scope;
   scope.has_event = true;  // the fields of the event that calls it are free names
   absl::flat_hash_map<std::string_view, bool> assignable;
+  if (function.parameters.size() > kMaxParameters) {
+    diagnostics_.Error(function.parameters[kMaxParameters].name.span, "E102",
+                       Concat("a function has at most ", kMaxParameters, " parameters"),
+                       "pass a list or a map");
+  }
   for (const Parameter& parameter : function.parameters) {
     if (!assignable.emplace(parameter.name.text, true).second) {
       diagnostics_.Error(parameter.name.span, "E107",

@@ -35,6 +35,7 @@ std::shared_ptr<Checker::Shape> Checker::NewShape(const Chain& chain) const {
 void Checker::Replace(Chain& chain, ShapePtr shape) {
   chain.scope.shape = std::move(shape);
   chain.scope.captures.clear();
+  chain.scope.parts = nullptr;
 }
 
 void Checker::CheckOp(const StreamOp& op, Chain& chain) {
@@ -148,6 +149,7 @@ void Checker::CheckCondition(const StreamOp& op, Scope& scope) {
     return;
   }
   CheckExpr(expr, scope);
+  CheckNoWholeEvent(expr, scope);
   const bool literal = expr.kind == ExprKind::kLiteral && expr.literal.kind != LiteralKind::kBool;
   if (literal || expr.kind == ExprKind::kList || expr.kind == ExprKind::kMap) {
     diagnostics_.Error(expr.span, "E060",
@@ -235,7 +237,12 @@ void Checker::CheckPartition(const StreamOp& op, Chain& chain) {
   const Expr& expr = *op.expr;
   const bool named = expr.kind == ExprKind::kName || expr.kind == ExprKind::kMember;
   chain.partition = named ? expr.text : "";
-  if (!chain.has_steps) return CheckExpr(expr, chain.scope);
+  if (!chain.has_steps) {
+    chain.scope.in_partition = true;
+    CheckExpr(expr, chain.scope);
+    chain.scope.in_partition = false;
+    return;
+  }
   // It is evaluated on the events of the steps, not on the match.
   for (const Capture& step : chain.steps) {
     Scope scope;

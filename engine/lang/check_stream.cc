@@ -33,6 +33,7 @@ void Checker::CheckStream(size_t index) {
     scope.shape = SourceShape(stream);
     scope.type = stream.source.type.text;
     if (stream.source.alias.has_value()) scope.alias = stream.source.alias->text;
+    if (!stream.source.clauses.empty()) scope.parts = &stream.source;
   }
   for (const StreamOp& op : stream.ops) CheckOp(op, chain);
   stream_shapes_[index] = std::move(scope.shape);
@@ -135,6 +136,7 @@ void Checker::CheckJoin(const StreamDecl& stream) {
     CheckExpr(*clause.condition, scope);
   }
   for (const StreamOp& op : stream.ops) {
+    if (op.kind == OpKind::kWindow) CheckJoinWindow(op);
     if (op.kind != OpKind::kOn) continue;
     ++conditions;
     CheckExpr(*op.expr, scope);
@@ -148,6 +150,21 @@ void Checker::CheckJoin(const StreamDecl& stream) {
         stream.source.span, "E124", "a join needs a condition",
         Concat("add .on(", clauses[0].label.text, ".id == ", clauses[1].label.text, ".id)"));
   }
+}
+
+// It says how old the parts of a join may be, and collects nothing (vpl.md §6.1). What is no
+// constant, or not positive, is reported by CheckWindow.
+void Checker::CheckJoinWindow(const StreamOp& op) {
+  const WindowSpec& window = op.window;
+  const Expr* wrong = window.session != nullptr ? window.session.get() : window.sliding.get();
+  if (wrong == nullptr && window.size != nullptr) {
+    const std::optional<Literal> size = constants_.Fold(*window.size);
+    if (size.has_value() && size->kind == LiteralKind::kInt) wrong = window.size.get();
+  }
+  if (wrong == nullptr) return;
+  diagnostics_.Error(wrong->span, "E129",
+                     "the window of a join is one duration: how old its parts may be",
+                     "such as .window(10s); a second stream over this one may have any window");
 }
 
 // What depends on the order of operators and on the kind of the source.

@@ -48,18 +48,23 @@ class Checker {
   // Of patterns in patterns, and of events that extend events.
   static constexpr int kMaxPatternNesting = 16;
   static constexpr size_t kMaxParents = 100;
+  // Calls count their arguments in a byte; see Function::Instruction.
+  static constexpr size_t kMaxParameters = 255;
 
   // An event that has a name: a step of a pattern, the parameter of `.filter(x => …)`.
   struct Capture {
     std::string_view name;
     ShapePtr shape;
     bool closure = false;
+    bool is_parameter = false;  // of a lambda; alone it is a map of all fields
   };
   struct Scope {
     bool has_event = false;  // false: a top-level initialiser, where only earlier variables exist
     ShapePtr shape;          // of the event
     std::string_view alias;  // of the source, usable as `alias.field`
     std::string_view type;   // name of the event type at this place
+    const StreamSource* parts = nullptr;  // of the merge or join whose rows these are
+    bool in_partition = false;
     absl::flat_hash_map<std::string_view, int> locals;
     std::vector<Capture> captures;
     // In the filter of a step.
@@ -108,8 +113,14 @@ class Checker {
   void CheckIs(const Expr& expr, Scope& scope);
   void CheckMatch(const Expr& expr, Scope& scope);
   void CheckName(const Expr& expr, const Scope& scope);
+  static bool IsWholeEvent(const Expr& expr, const Scope& scope);
+  void CheckNoWholeEvent(const Expr& expr, const Scope& scope);
+  void CheckOperands(const Expr& expr, const Scope& scope);
   void CheckMember(const Expr& expr, Scope& scope);
   void CheckField(const Expr& member, const Shape& shape);
+  bool CheckMergeMember(const Expr& member, const Scope& scope);
+  void CheckPartitionBase(const Expr& member, const Scope& scope);
+  std::string RootType(const std::string& type) const;
   void CheckCall(const Expr& expr, Scope& scope);
   bool IsClosureCall(const Expr& expr, const Scope& scope) const;
   void CheckArguments(const Expr& call, std::optional<Span> declared, int min, int max);
@@ -168,6 +179,7 @@ class Checker {
   void CheckSource(const StreamDecl& stream);
   void CheckSourceOps(const StreamDecl& stream, bool has_steps);
   void CheckJoin(const StreamDecl& stream);
+  void CheckJoinWindow(const StreamOp& op);
   // check_connector.cc. Null, after E030, when there is none of that name.
   const ConnectorDecl* FindConnector(const Name& name);
   void CheckConnectorParams(const ConnectorDecl& connector, bool from,
@@ -217,6 +229,7 @@ class Checker {
   absl::flat_hash_map<std::string, const EventDecl*> events_;
   absl::flat_hash_map<std::string, ShapePtr> event_shapes_;
   absl::flat_hash_map<std::string, const FunctionDecl*> functions_;
+  absl::flat_hash_set<std::string> broken_functions_;
   absl::flat_hash_map<std::string, const ConnectorDecl*> connectors_;
   // Stable: CheckPattern holds a reference while it looks up others.
   absl::flat_hash_map<std::string, std::unique_ptr<PatternInfo>> patterns_;

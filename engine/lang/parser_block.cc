@@ -58,11 +58,12 @@ bool Parser::CheckIndent(const Token& first, const Token& token) {
 bool Parser::ParseFunction(Program& program) {
   const Token& opener = Take();
   FunctionDecl function;
-  if (!TakeName("the name of the function", &function.name) || !ParseParameters(function)) {
+  if (!TakeName("the name of the function", &function.name)) return false;
+  if (!ParseParameters(function) || (Accept("->") && !ParseFullType(&function.result_type)) ||
+      !ParseBlock("fn", opener, &function.body)) {
+    program.broken_functions.push_back(std::move(function.name.text));
     return false;
   }
-  if (Accept("->") && !ParseFullType(&function.result_type)) return false;
-  if (!ParseBlock("fn", opener, &function.body)) return false;
   function.span = SpanFrom(opener.span.begin);
   program.statements.emplace_back(std::move(function));
   return true;

@@ -180,8 +180,10 @@ struct PlanOp {
   std::string level, text;                 // log
   PlanEnrich enrich;
   Span span;
-  // Hash of the source and the chain up to here. State moves to a new program where it is equal.
+  // Hash of the source and the chain up to here. State moves to a new program where it is equal,
+  // and so are the values of the first so many constants of the stream: those used up to here.
   std::string fingerprint;
+  size_t constants = 0;
 };
 
 // A way into a stream: the rows of one type or stream.
@@ -214,6 +216,7 @@ struct PlanStream {
   int input_layout = -1;
   int output_layout = -1;
   std::vector<PlanOp> ops;
+  std::vector<int> constants;       // globals that never change, in order of use
   std::vector<Consumer> consumers;  // of its rows, in declaration order
 };
 

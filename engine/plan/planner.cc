@@ -76,6 +76,7 @@ void Planner::PlanVariable(const VariableDecl& variable) {
   Scope scope;
   PlanAssignment assignment;
   assignment.value = Resolve(*variable.value, scope);
+  PlanPendingFunctions();
   assignment.span = variable.value->span;
   auto [found, added] =
       globals_.emplace(variable.name.text, static_cast<int>(plan_.globals.size()));

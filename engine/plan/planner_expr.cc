@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 #include <utility>
 
 #include "engine/lang/concat.h"
@@ -20,6 +21,14 @@ PlanExpr FirstPresent(std::vector<PlanExpr> candidates) {
   return expr;
 }
 
+// Every bit of it.
+std::string PortableLiteral(const Literal& literal) {
+  uint64_t bits = 0;
+  std::memcpy(&bits, &literal.real, sizeof(bits));
+  return Concat("literal ", static_cast<int>(literal.kind), " ", literal.integer, " ",
+                std::to_string(bits), " ", literal.text.size(), " ", literal.text);
+}
+
 }  // namespace
 
 PlanExpr Planner::AllFields(const Scope& scope) {
@@ -36,6 +45,75 @@ PlanExpr Planner::AllFields(const Scope& scope) {
     expr.labels.push_back(field);
   }
   return expr;
+}
+
+// Slots are numbered by first use in the whole program; field names make the text independent of
+// what other streams read. Functions and constants get numbers in the order of their use in the
+// chain, so that their names do not matter; PortableFunctions adds the bodies, and whoever has the
+// values of the constants adds those (PlanOp::constants).
+std::string Planner::Portable(const PlanExpr& expr, int layout) {
+  if (expr.kind == PlanExprKind::kSlot && layout >= 0) {
+    const Layout& at = plan_.layouts[static_cast<size_t>(layout)];
+    return expr.index == at.all_fields_slot
+               ? "all"
+               : Concat("$", at.fields[static_cast<size_t>(expr.index)]);
+  }
+  if (expr.kind == PlanExprKind::kGlobal) {
+    const PlanGlobal& global = plan_.globals[static_cast<size_t>(expr.index)];
+    if (global.is_mutable) return Concat("global ", global.name);  // its value is state itself
+    auto [found, added] =
+        portables_.constant_numbers.emplace(expr.index, portables_.constants.size());
+    if (added) portables_.constants.push_back(expr.index);
+    return Concat("constant ", found->second);
+  }
+  if (expr.kind == PlanExprKind::kLiteral) return PortableLiteral(expr.literal);
+  if (expr.children.empty() && expr.kind != PlanExprKind::kCallFunction) return DebugString(expr);
+  std::string out = Concat(static_cast<int>(expr.kind), ":", static_cast<int>(expr.unary), ":",
+                           static_cast<int>(expr.binary), ":", static_cast<int>(expr.builtin), ":",
+                           expr.text, "(");
+  if (expr.kind == PlanExprKind::kIsKind || expr.kind == PlanExprKind::kMissing) {
+    ConcatTo(&out, expr.index, ",");
+  }
+  if (expr.kind == PlanExprKind::kCallFunction) {
+    auto [found, added] =
+        portables_.function_numbers.emplace(expr.index, portables_.functions.size());
+    if (added) portables_.functions.emplace_back(expr.index, layout);
+    ConcatTo(&out, found->second, ",");
+  }
+  for (const PlanExpr& child : expr.children) ConcatTo(&out, Portable(child, layout), ",");
+  for (const std::string& label : expr.labels) ConcatTo(&out, label, ",");
+  for (const PlanArm& arm : expr.arms) {
+    ConcatTo(&out, static_cast<int>(arm.kind), " ", PortableLiteral(arm.literal), ",");
+  }
+  return out + ")";
+}
+
+// The bodies of functions that were named since the last time, and of those that they call.
+void Planner::PortableFunctions(std::string* out) {
+  while (portables_.written < portables_.functions.size()) {
+    const auto [index, layout] = portables_.functions[portables_.written++];
+    const PlanFunction& function = plan_.functions[static_cast<size_t>(index)];
+    ConcatTo(out, " function ", function.parameter_count, " ", function.local_count);
+    PortableBlock(function.body, layout, out);
+  }
+}
+
+void Planner::PortableBlock(const std::vector<PlanStmt>& block, int layout, std::string* out) {
+  for (const PlanStmt& stmt : block) {
+    ConcatTo(out, "(", static_cast<int>(stmt.kind), " ", stmt.local, " ",
+             stmt.global < 0 ? "" : plan_.globals[static_cast<size_t>(stmt.global)].name, " ");
+    if (stmt.has_value) *out += Portable(stmt.expr, layout);
+    if (stmt.kind == StmtKind::kEmit) *out += stmt.type;
+    for (size_t i = 0; i < stmt.values.size(); ++i) {
+      const Layout& emitted = plan_.layouts[static_cast<size_t>(stmt.layout)];
+      ConcatTo(out, " ", emitted.fields[static_cast<size_t>(stmt.slots[i])], "=",
+               Portable(stmt.values[i], layout));
+    }
+    PortableBlock(stmt.body, layout, out);
+    *out += "|";
+    PortableBlock(stmt.otherwise, layout, out);
+    *out += ")";
+  }
 }
 
 PlanExpr Planner::FieldOf(const std::string& name, const Scope& scope) {

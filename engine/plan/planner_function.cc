@@ -14,37 +14,33 @@ int Planner::FunctionFor(const FunctionDecl& decl, const Scope& caller) {
   const int index = found->second;
   if (!added) return index;
   plan_.functions.emplace_back();
-  pending_functions_.push_back(
-      {static_cast<size_t>(index), &decl, caller.layout, caller.type, caller.emit_layout});
-  if (std::exchange(planning_functions_, true)) return index;
-  while (!pending_functions_.empty()) {
-    const PendingFunction next = pending_functions_.front();
-    pending_functions_.pop_front();
-    PlanBody(next);
-  }
-  planning_functions_ = false;
+  pending_functions_.push_back({index, &decl, caller.layout, caller.type, caller.emit_layout});
   return index;
 }
 
-void Planner::PlanBody(const PendingFunction& pending) {
-  const FunctionDecl& decl = *pending.decl;
-  FunctionContext context;
-  Scope scope;
-  scope.layout = pending.layout;
-  scope.type = pending.type;
-  scope.emit_layout = pending.emit_layout;
-  scope.function = &context;
-  for (const Parameter& parameter : decl.parameters) {
-    LocalNamed(parameter.name.text, context);
-    context.set.insert(parameter.name.text);
+void Planner::PlanPendingFunctions() {
+  while (!pending_functions_.empty()) {
+    const PendingFunction pending = pending_functions_.back();
+    pending_functions_.pop_back();
+    const FunctionDecl& decl = *pending.decl;
+    FunctionContext context;
+    Scope scope;
+    scope.layout = pending.layout;
+    scope.type = pending.type;
+    scope.emit_layout = pending.emit_layout;
+    scope.function = &context;
+    for (const Parameter& parameter : decl.parameters) {
+      LocalNamed(parameter.name.text, context);
+      context.set.insert(parameter.name.text);
+    }
+    FindDeclared(decl.body, context);
+    PlanFunction planned;
+    planned.name = decl.name.text;
+    planned.parameter_count = static_cast<int>(decl.parameters.size());
+    PlanBlock(decl.body, scope, &planned.body);
+    planned.local_count = context.local_count;
+    plan_.functions[static_cast<size_t>(pending.index)] = std::move(planned);
   }
-  FindDeclared(decl.body, context);
-  PlanFunction planned;
-  planned.name = decl.name.text;
-  planned.parameter_count = static_cast<int>(decl.parameters.size());
-  PlanBlock(decl.body, scope, &planned.body);
-  planned.local_count = context.local_count;
-  plan_.functions[pending.index] = std::move(planned);
 }
 
 // A lambda with a block is a function without parameters: the event is its parameter.

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -45,9 +44,16 @@ class Planner {
       return !name.empty() && (name == alias || name == parameter);
     }
   };
-  // Functions whose bodies are not planned yet.
+  // What the fingerprints of the stream in work speak of by number.
+  struct Portables {
+    absl::flat_hash_map<int, size_t> function_numbers, constant_numbers;
+    std::vector<std::pair<int, int>> functions;  // with the layout of the rows they are called on
+    size_t written = 0;                          // functions whose bodies are in a fingerprint
+    std::vector<int> constants;
+  };
+  // Planned when the expression that calls it is: calls may go through thousands of functions.
   struct PendingFunction {
-    size_t index;
+    int index;
     const FunctionDecl* decl;
     int layout;
     std::string_view type;
@@ -112,10 +118,13 @@ class Planner {
   PlanExpr FieldOf(const std::string& name, const Scope& scope);
   PlanExpr AllFields(const Scope& scope);
   int NewLocal(Scope& scope);
+  std::string Portable(const PlanExpr& expr, int layout);
+  void PortableBlock(const std::vector<PlanStmt>& block, int layout, std::string* out);
+  void PortableFunctions(std::string* out);
 
   // planner_function.cc
+  void PlanPendingFunctions();
   int FunctionFor(const FunctionDecl& decl, const Scope& caller);
-  void PlanBody(const PendingFunction& pending);
   int PlanLambdaBlock(const Expr& lambda, const Scope& caller);
   void PlanBlock(const Block& block, Scope& scope, std::vector<PlanStmt>* out);
   void PlanStatement(const Stmt& stmt, Scope& scope, std::vector<PlanStmt>* out);
@@ -133,9 +142,8 @@ class Planner {
   absl::flat_hash_map<std::string, int> globals_, input_layouts_;
   absl::flat_hash_map<std::string, const FunctionDecl*> functions_;
   absl::flat_hash_map<std::string, int> planned_functions_;
-  // A queue, because chains of calls may be long.
-  std::deque<PendingFunction> pending_functions_;
-  bool planning_functions_ = false;
+  std::vector<PendingFunction> pending_functions_;
+  Portables portables_;
 };
 
 PlanExpr MakePlanExpr(PlanExprKind kind, int index = 0);

@@ -5,7 +5,6 @@
 #include "engine/lang/concat.h"
 #include "engine/plan/fingerprint.h"
 #include "engine/plan/planner_impl.h"
-#include "engine/plan/portable.h"
 
 namespace varpulis::engine {
 
@@ -23,6 +22,7 @@ void Planner::PlanStreamAt(size_t index) {
   Scope scope;
   std::vector<const Expr*> residual;
   std::string fingerprint = "from";
+  portables_ = {};
   switch (decl.source.kind) {
     case SourceKind::kMerge:
       PlanMerge(decl, stream);
@@ -49,18 +49,18 @@ void Planner::PlanStreamAt(size_t index) {
       stream.input_layout = LayoutOf(decl.source.type.text);
       stream.ports.push_back({decl.source.type.text, stream.input_layout, {}, {}});
   }
+  PlanPendingFunctions();
   for (const PlanPort& port : stream.ports) {
     ConcatTo(&fingerprint, " ", port.type);
     for (const PlanExpr& condition : port.conditions) {
-      ConcatTo(&fingerprint, " where ", PortableText(plan_, port.layout).Of(condition));
+      ConcatTo(&fingerprint, " where ", Portable(condition, port.layout));
     }
   }
   for (const PlanJoinSource& source : stream.join) {
     ConcatTo(&fingerprint, " ", source.label, " on");
     const auto place = static_cast<size_t>(&source - stream.join.data());
     const int rows = LayoutAt(stream.input_layout).parts[place].layout;
-    for (const PlanExpr& key : source.key)
-      ConcatTo(&fingerprint, " ", PortableText(plan_, rows).Of(key));
+    for (const PlanExpr& key : source.key) ConcatTo(&fingerprint, " ", Portable(key, rows));
   }
   if (stream.source == SourcePlanKind::kJoin) {
     ConcatTo(&fingerprint, " within ", stream.join_window);
@@ -111,33 +111,35 @@ void Planner::PlanStreamAt(size_t index) {
     FinishOp(stream, std::move(output), scope, &fingerprint);
   }
   stream.output_layout = scope.layout;
+  stream.constants = std::move(portables_.constants);
   plan_.streams[index] = std::move(stream);
 }
 
 void Planner::FinishOp(PlanStream& stream, PlanOp planned, Scope& scope, std::string* fingerprint) {
+  PlanPendingFunctions();
   const int layout = scope.layout;
   ConcatTo(fingerprint, "|", static_cast<int>(planned.kind), " ", planned.count, " ",
            planned.lateness, " ", planned.output_type, " ", DebugString(planned.window));
-  for (const PlanExpr& key : planned.key)
-    ConcatTo(fingerprint, " by ", PortableText(plan_, layout).Of(key));
+  for (const PlanExpr& key : planned.key) ConcatTo(fingerprint, " by ", Portable(key, layout));
   ConcatTo(fingerprint, " ", planned.enrich.connector);
   for (const std::string& field : planned.enrich.fields) ConcatTo(fingerprint, " ", field);
   for (const PlanAggregate& aggregate : planned.aggregates) {
     ConcatTo(fingerprint, " ", static_cast<int>(aggregate.function), " ",
              RealText(aggregate.parameter));
     for (const PlanExpr& argument : aggregate.argument) {
-      ConcatTo(fingerprint, " ", PortableText(plan_, layout).Of(argument));
+      ConcatTo(fingerprint, " ", Portable(argument, layout));
     }
   }
   const int exprs_over = planned.aggregates.empty() ? layout : -1;
-  for (const PlanExpr& expr : planned.exprs)
-    ConcatTo(fingerprint, " ", PortableText(plan_, exprs_over).Of(expr));
+  for (const PlanExpr& expr : planned.exprs) ConcatTo(fingerprint, " ", Portable(expr, exprs_over));
   // Later operators know the values by these names.
   if (planned.output_layout >= 0 && LayoutAt(planned.output_layout).kind == Layout::Kind::kClosed) {
     for (const std::string& field : LayoutAt(planned.output_layout).fields) {
       ConcatTo(fingerprint, " ", field);
     }
   }
+  PortableFunctions(fingerprint);
+  planned.constants = portables_.constants.size();
   *fingerprint = Fingerprint(*fingerprint);  // chained, so that long chains stay linear
   planned.fingerprint = *fingerprint;
   if (planned.input_layout < 0) planned.input_layout = layout;

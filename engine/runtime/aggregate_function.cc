@@ -194,7 +194,7 @@ void AggregateSet::Add(char* block, const Row& row, RunContext& run) const {
       ++At<int64_t>(block, function.offset);
       continue;
     }
-    const Value value = function.argument->Evaluate(run.eval);
+    const Value value = EvaluateIn(*function.argument, run.eval);
     if (IsNumeric(function.function)) {
       AddNumber(function.function, function.parameter, NumberOf(value),
                 &At<NumberState>(block, function.offset));
@@ -284,7 +284,7 @@ void AggregateSet::FinishFrom(const Value* results, RunContext& run, Value* slot
   std::copy(results, results + functions_.size(), eval.locals);
   for (size_t i = 0; i < outputs_.size(); ++i) {
     // Results may point into state that changes before the row has gone its way.
-    const Value value = CopyTo(outputs_[i]->Evaluate(eval), *eval.arena);
+    const Value value = CopyTo(EvaluateIn(*outputs_[i], eval), *eval.arena);
     slots[i] = value.missing() ? Value::Null() : value;
   }
 }

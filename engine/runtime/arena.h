@@ -50,18 +50,31 @@ class Arena {
     }
     return false;
   }
-  // In blocks so far.
-  size_t bytes() const { return bytes_; }
+  // Handed out since Reset. Exact: what is left of blocks does not count.
+  size_t used() const { return used_before_ + static_cast<size_t>(next_ - start_); }
   void Reset() {
     if (rooms_ != nullptr) *rooms_ = {};
-    if (blocks_.size() > 1) {
-      blocks_.resize(1);
-      bytes_ = block_size_;
-    }
+    used_before_ = 0;
+    if (blocks_.size() > 1) blocks_.resize(1);
     if (!blocks_.empty()) {
-      next_ = blocks_[0].get();
+      start_ = next_ = blocks_[0].get();
       end_ = next_ + block_size_;
     }
+  }
+  // What is allocated after Here is freed by BackTo.
+  struct Place {
+    size_t blocks, used_before;
+    char *start, *next, *end;
+  };
+  Place Here() const { return {blocks_.size(), used_before_, start_, next_, end_}; }
+  void BackTo(const Place& place) {
+    if (rooms_ != nullptr) *rooms_ = {};
+    if (place.blocks == 0) return Reset();
+    blocks_.resize(place.blocks);
+    used_before_ = place.used_before;
+    start_ = place.start;
+    next_ = place.next;
+    end_ = place.end;
   }
 
  private:
@@ -93,14 +106,15 @@ class Arena {
   }
   void AddBlock(size_t bytes) {
     blocks_.push_back(std::unique_ptr<char[]>(new char[bytes]));
-    bytes_ += bytes;
-    next_ = blocks_.back().get();
+    used_before_ = used();
+    start_ = next_ = blocks_.back().get();
     end_ = next_ + bytes;
   }
 
   size_t block_size_;
-  size_t bytes_ = 0;
+  size_t used_before_ = 0;  // in the blocks before the last
   std::vector<std::unique_ptr<char[]>> blocks_;
+  char* start_ = nullptr;  // of the last block
   char* next_ = nullptr;
   char* end_ = nullptr;
   std::unique_ptr<Rooms> rooms_;  // null until something grows

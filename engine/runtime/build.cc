@@ -6,6 +6,7 @@
 
 #include "engine/lang/concat.h"
 #include "engine/plan/fingerprint.h"
+#include "engine/runtime/batch_codec.h"
 #include "engine/runtime/batch_operators.h"
 #include "engine/runtime/distinct.h"
 #include "engine/runtime/event_time.h"
@@ -30,6 +31,9 @@ class GraphBuilder {
     graph_->fingerprint_ = Fingerprint(source);
     graph_->debug_string_ = plan_.DebugString();
     may_stop_ = MayStop(plan_);
+    functions_make_much_ =
+        std::any_of(plan_.functions.begin(), plan_.functions.end(),
+                    [&](const PlanFunction& function) { return BlockMakesMuch(function.body); });
     graph_->locals_.resize(static_cast<size_t>(plan_.local_count));
     for (const PlanFunction& function : plan_.functions) {
       graph_->functions_.Add(
@@ -57,6 +61,7 @@ class GraphBuilder {
     eval.functions = &graph_->functions_;
     eval.global_store = &graph_->globals_;
     eval.error = &graph_->error_;
+    eval.limits = &graph_->limits_;
   }
 
   void RunInitialisers() {
@@ -68,10 +73,11 @@ class GraphBuilder {
     SetUp(eval);
     eval.has_event = false;
     eval.arena = &scratch;
+    eval.bytes_limit = graph_->limits_.event_bytes;
     for (const PlanAssignment& assignment : plan_.assignments) {
       // The value may point into the expression, until it is copied at the end.
       const ExpressionPtr initialiser = CompileExpression(assignment.value, scratch);
-      const Value value = initialiser->Evaluate(eval);
+      const Value value = EvaluateIn(*initialiser, eval);
       const auto index = static_cast<size_t>(assignment.global);
       if (value.missing()) {
         errors_->push_back(
@@ -125,19 +131,19 @@ class GraphBuilder {
       if (HasLoop(plan.functions[i].body, &calls[i])) return true;
     }
     // Functions that call none but those that are known to end; the rest goes in circles.
-    std::vector<bool> ends(calls.size(), false);
-    for (bool more = true; more;) {
-      more = false;
-      for (size_t i = 0; i < calls.size(); ++i) {
-        if (ends[i] || !std::all_of(calls[i].begin(), calls[i].end(), [&](int callee) {
-              return ends[static_cast<size_t>(callee)];
-            })) {
-          continue;
-        }
-        ends[i] = more = true;
+    std::vector<std::vector<size_t>> callers(calls.size());
+    std::vector<size_t> waits(calls.size()), ends;
+    for (size_t i = 0; i < calls.size(); ++i) {
+      waits[i] = calls[i].size();
+      if (waits[i] == 0) ends.push_back(i);
+      for (const int callee : calls[i]) callers[static_cast<size_t>(callee)].push_back(i);
+    }
+    for (size_t next = 0; next < ends.size(); ++next) {
+      for (const size_t caller : callers[ends[next]]) {
+        if (--waits[caller] == 0) ends.push_back(caller);
       }
     }
-    return std::find(ends.begin(), ends.end(), false) != ends.end();
+    return ends.size() < calls.size();
   }
   static bool HasLoop(const std::vector<PlanStmt>& block, std::vector<int>* calls) {
     for (const PlanStmt& stmt : block) {
@@ -151,6 +157,49 @@ class GraphBuilder {
   static void CallsOf(const PlanExpr& expr, std::vector<int>* calls) {
     if (expr.kind == PlanExprKind::kCallFunction) calls->push_back(expr.index);
     for (const PlanExpr& child : expr.children) CallsOf(child, calls);
+  }
+
+  // Whether values can be much larger than what they are made of. The limit of an event is kept,
+  // and reported, event by event.
+  bool MakesMuch(const PlanExpr& expr) const {
+    switch (expr.kind) {
+      case PlanExprKind::kBinary:
+        if (expr.binary == BinaryOp::kRange || expr.binary == BinaryOp::kRangeInclusive)
+          return true;
+        break;
+      case PlanExprKind::kCall:
+        if (expr.builtin == Builtin::kRange || expr.builtin == Builtin::kJoin ||
+            expr.builtin == Builtin::kReplace) {
+          return true;
+        }
+        break;
+      case PlanExprKind::kCallFunction:
+        if (functions_make_much_) return true;
+        break;
+      default:
+        break;
+    }
+    return AnyMakesMuch(expr.children);
+  }
+  bool AnyMakesMuch(const std::vector<PlanExpr>& exprs) const {
+    return std::any_of(exprs.begin(), exprs.end(),
+                       [&](const PlanExpr& expr) { return MakesMuch(expr); });
+  }
+  bool BlockMakesMuch(const std::vector<PlanStmt>& block) const {
+    return std::any_of(block.begin(), block.end(), [&](const PlanStmt& stmt) {
+      return MakesMuch(stmt.expr) || AnyMakesMuch(stmt.values) || BlockMakesMuch(stmt.body) ||
+             BlockMakesMuch(stmt.otherwise);
+    });
+  }
+  bool OpMakesMuch(const PlanOp& op) const {
+    return AnyMakesMuch(op.exprs) || AnyMakesMuch(op.key) ||
+           std::any_of(
+               op.aggregates.begin(), op.aggregates.end(),
+               [&](const PlanAggregate& aggregate) { return AnyMakesMuch(aggregate.argument); });
+  }
+  bool SourceMakesMuch(const PlanStream& stream) const {
+    return std::any_of(stream.ports.begin(), stream.ports.end(),
+                       [&](const PlanPort& port) { return AnyMakesMuch(port.conditions); });
   }
 
   // The way of a row through a stream and on to the ends of those that read it.
@@ -171,9 +220,10 @@ class GraphBuilder {
       Path path;
       path.takes_batches = at.consumers.size() <= 1;
       if (at.consumers.size() == 1) path = *paths_[static_cast<size_t>(at.consumers[0].stream)];
+      if (SourceMakesMuch(at)) path.takes_batches = false;
       bool behind_window = false;
       for (const PlanOp& op : at.ops) {
-        if (OneByOne(op, behind_window)) path.takes_batches = false;
+        if (OneByOne(op, behind_window) || OpMakesMuch(op)) path.takes_batches = false;
         behind_window = behind_window || op.kind == PlanOpKind::kWindow;
         path.observable += IsObservable(op) ? 1 : 0;
       }
@@ -381,6 +431,14 @@ class GraphBuilder {
     stream.ports_fingerprint = planned.join_fingerprint;
   }
 
+  // A constant is a part of the definition of what uses it, like the literal that could stand
+  // there: another value is another operator. How the value is computed does not matter.
+  std::string ConstantText(int global) const {
+    varpulis::v1::Value value;
+    ValueToProto(graph_->globals_.values()[global], &value);
+    return value.SerializeAsString();
+  }
+
   void AddStream(int index) {
     const PlanStream& planned = plan_.streams[static_cast<size_t>(index)];
     Graph::Stream stream;
@@ -391,9 +449,15 @@ class GraphBuilder {
     stream.end = std::make_unique<StreamEnd>(index, !planned.consumers.empty());
     int64_t lateness = 0;
     Watermark* watermark = nullptr;
+    std::string constants;
+    size_t constants_known = 0;
     for (const PlanOp& op : planned.ops) {
       stream.operators.push_back(MakeOperator(planned, op, lateness));
-      stream.fingerprints.push_back(op.fingerprint);
+      for (; constants_known < op.constants; ++constants_known) {
+        constants = Fingerprint(constants + ConstantText(planned.constants[constants_known]));
+      }
+      stream.fingerprints.push_back(constants.empty() ? op.fingerprint
+                                                      : Fingerprint(op.fingerprint + constants));
       if (op.kind == PlanOpKind::kWatermark) {
         lateness = op.lateness;
         watermark = static_cast<Watermark*>(stream.operators.back().get());
@@ -418,6 +482,7 @@ class GraphBuilder {
   std::vector<std::optional<Path>> paths_;                           // by stream
   absl::flat_hash_map<std::string_view, const PlanStream*> timers_;  // by the type of their ticks
   absl::flat_hash_map<int, std::shared_ptr<const FieldTable>> field_tables_;  // by layout
+  bool functions_make_much_ = false;
   std::unique_ptr<Graph> graph_;
 };
 

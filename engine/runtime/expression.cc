@@ -97,6 +97,7 @@ class Slice final : public Expression {
     const Value target = target_->Evaluate(context);
     const Value from = from_ != nullptr ? from_->Evaluate(context) : Value();
     const Value to = to_ != nullptr ? to_->Evaluate(context) : Value();
+    if (!context.HasRoom()) return Value();
     return SliceValue(target, from_ != nullptr ? &from : nullptr, to_ != nullptr ? &to : nullptr,
                       *context.arena);
   }
@@ -136,7 +137,11 @@ class Binary final : public Expression {
       : op_(op), left_(std::move(left)), right_(std::move(right)) {}
   Value Evaluate(EvalContext& context) const override {
     const Value left = left_->Evaluate(context);
-    return ApplyBinary(op_, left, right_->Evaluate(context), *context.arena);
+    const Value right = right_->Evaluate(context);
+    const bool makes =
+        left.is(ValueKind::kString) || op_ == BinaryOp::kRange || op_ == BinaryOp::kRangeInclusive;
+    if (makes && !context.HasRoom()) return Value();
+    return ApplyBinary(op_, left, right, *context.arena);
   }
 
  private:
@@ -249,6 +254,7 @@ class MakeList final : public Expression {
  public:
   explicit MakeList(Children children) : children_(std::move(children)) {}
   Value Evaluate(EvalContext& context) const override {
+    if (!context.HasRoom()) return Value();
     auto* items = context.arena->Allocate<Value>(children_.size());
     size_t size = 0;
     for (const ExpressionPtr& child : children_) {
@@ -274,6 +280,7 @@ class MakeMap final : public Expression {
     distinct_ = places.size();
   }
   Value Evaluate(EvalContext& context) const override {
+    if (!context.HasRoom()) return Value();
     auto* entries = context.arena->Allocate<MapEntry>(distinct_);
     for (size_t i = 0; i < distinct_; ++i) entries[i] = MapEntry{{}, Value()};
     for (size_t i = 0; i < children_.size(); ++i) {
@@ -292,12 +299,42 @@ class MakeMap final : public Expression {
   size_t distinct_ = 0;
 };
 
+// Text, lists or maps, as large as they like.
+bool MakesValues(Builtin builtin) {
+  switch (builtin) {
+    case Builtin::kPush:
+    case Builtin::kPop:
+    case Builtin::kReverse:
+    case Builtin::kSort:
+    case Builtin::kKeys:
+    case Builtin::kValues:
+    case Builtin::kSet:
+    case Builtin::kRange:
+    case Builtin::kUnique:
+    case Builtin::kFlatten:
+    case Builtin::kZip:
+    case Builtin::kToString:
+    case Builtin::kTrim:
+    case Builtin::kLower:
+    case Builtin::kUpper:
+    case Builtin::kSplit:
+    case Builtin::kJoin:
+    case Builtin::kReplace:
+    case Builtin::kSubstring:
+    case Builtin::kConcat:
+      return true;
+    default:
+      return false;
+  }
+}
+
 class Call final : public Expression {
  public:
   Call(const BuiltinInfo& info, Children children)
       : info_(info), function_(FunctionOf(info.id)), children_(std::move(children)) {
     const int count = static_cast<int>(children_.size());
     valid_ = count >= info.min_arguments && (info.max_arguments < 0 || count <= info.max_arguments);
+    makes_ = MakesValues(info.id);
   }
   Value Evaluate(EvalContext& context) const override {
     if (!valid_) return Value();
@@ -309,6 +346,7 @@ class Call final : public Expression {
       arguments[i] = children_[i]->Evaluate(context);
       if (arguments[i].missing() && !info_.takes_missing) return Value();
     }
+    if (makes_ && !context.HasRoom()) return Value();
     return function_(arguments, children_.size(), context);
   }
 
@@ -317,6 +355,7 @@ class Call final : public Expression {
   BuiltinFunction function_;
   Children children_;
   bool valid_ = false;
+  bool makes_ = false;
 };
 
 // Of a user function.
@@ -484,6 +523,16 @@ ExpressionPtr Compile(const PlanExpr& plan, Arena& literals) {
 }
 
 }  // namespace
+
+Value OverLimit(EvalContext& context) {
+  context.over_limit = false;
+  if (context.error != nullptr && context.error->empty() && context.limits != nullptr) {
+    *context.error = "expressions made more than " +
+                     std::to_string(context.limits->event_bytes >> 20) +
+                     " MiB of values for one event";
+  }
+  return Value();
+}
 
 ExpressionPtr CompileExpression(const PlanExpr& plan, Arena& literals) {
   return Compile(plan, literals);

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -7,6 +9,7 @@
 #include "engine/plan/plan.h"
 #include "engine/runtime/arena.h"
 #include "engine/runtime/event.h"
+#include "engine/runtime/limits.h"
 #include "engine/runtime/value.h"
 
 namespace varpulis::engine {
@@ -25,7 +28,18 @@ struct EvalContext {
   FunctionTable* functions = nullptr;
   Globals* global_store = nullptr;      // for functions that assign
   std::vector<Row>* emitted = nullptr;  // takes what `emit` statements make; null outside .process
-  std::string* error = nullptr;         // the first limit that a function ran into
+  std::string* error = nullptr;         // the first limit that something ran into
+  const RunLimits* limits = nullptr;
+  size_t bytes_limit = SIZE_MAX;  // for what `arena` has handed out
+  bool over_limit = false;        // the value of the expression in work is none
+
+  // Before text, lists or maps are made. When there is no more room, the whole expression has no
+  // value.
+  bool HasRoom() {
+    if (arena->used() <= bytes_limit) return true;
+    over_limit = true;
+    return false;
+  }
 };
 
 // A compiled expression: a tree of small nodes over slots, with the frequent forms (`slot <
@@ -40,6 +54,14 @@ class Expression {
   virtual int slot() const { return -1; }
 };
 using ExpressionPtr = std::unique_ptr<const Expression>;
+
+// ⊥, and a word about it, for an expression that went over the limit.
+Value OverLimit(EvalContext& context);
+
+inline Value EvaluateIn(const Expression& expression, EvalContext& context) {
+  const Value value = expression.Evaluate(context);
+  return context.over_limit ? OverLimit(context) : value;
+}
 
 // Literals live in `literals`, which must outlive the expression. Operators over literals only are
 // computed here.

@@ -1,6 +1,7 @@
 #include "engine/runtime/function.h"
 
 #include <algorithm>
+#include <string>
 
 #include "engine/runtime/globals.h"
 #include "engine/runtime/operations.h"
@@ -65,39 +66,60 @@ bool NextOf(Value* sequence, Value* variable, Arena& arena) {
   return true;
 }
 
+// 1000000 as 1,000,000.
+std::string Grouped(int64_t number) {
+  std::string text = std::to_string(number);
+  for (size_t at = text.size(); at > 3;) text.insert(at -= 3, ",");
+  return text;
+}
+
 }  // namespace
 
-void FunctionTable::Stop(const Function& function, const char* why, EvalContext& context) {
+void FunctionTable::Stop(const Function& function, const std::string& why, EvalContext& context) {
   stopped_ = true;
   if (context.error != nullptr && context.error->empty()) {
     *context.error = "function `" + function.name_ + "` " + why + " for one event";
   }
 }
 
+void FunctionTable::StopForBytes(const Function& function, EvalContext& context) {
+  Stop(function,
+       "made more than " + std::to_string(context.limits->call_bytes >> 20) + " MiB of values",
+       context);
+}
+
 // False when the call must end.
 bool FunctionTable::CountStep(const Function& function, EvalContext& context) {
   if (stopped_) return false;
-  if (++steps_ > kMaxSteps) Stop(function, "made more than 1,000,000,000 steps", context);
-  // What earlier events of a batch left in the arena does not count.
-  if (context.arena->bytes() > kMaxCallBytes + bytes_before_) {
-    Stop(function, "made more than 256 MiB of values", context);
+  if (++steps_ > context.limits->call_steps) {
+    Stop(function, "made more than " + Grouped(context.limits->call_steps) + " steps", context);
   }
+  if (context.arena->used() > context.bytes_limit) StopForBytes(function, context);
   return !stopped_;
 }
 
 Value FunctionTable::Call(int index, const Value* arguments, size_t count, EvalContext& context) {
-  if (depth_ == 0) {
-    steps_ = 0;
-    bytes_before_ = context.arena->bytes();
-    stopped_ = false;
-    if (stack_ == nullptr) stack_ = std::make_unique<Value[]>(kMaxStackValues);
-  }
-  return Enter(*functions_[static_cast<size_t>(index)], arguments, count, context);
+  const Function& function = *functions_[static_cast<size_t>(index)];
+  if (depth_ > 0) return Enter(function, arguments, count, context);
+  steps_ = 0;
+  stopped_ = false;
+  if (stack_ == nullptr) stack_ = std::make_unique<Value[]>(kMaxStackValues);
+  // What earlier events of a batch left in the arena does not count.
+  const size_t outer_limit = context.bytes_limit;
+  context.bytes_limit = std::min(outer_limit, context.arena->used() + context.limits->call_bytes);
+  const Value result = Enter(function, arguments, count, context);
+  context.bytes_limit = outer_limit;
+  context.over_limit = false;
+  return result;
 }
 
 Value FunctionTable::Enter(const Function& function, const Value* arguments, size_t count,
                            EvalContext& context) {
   const size_t size = static_cast<size_t>(function.registers_) + function.constants_.size();
+  if (size > kMaxStackValues) {
+    Stop(function, "has more than 65,536 variables and constants, too many to call it", context);
+    return Value();
+  }
   if (depth_ >= kMaxCallDepth || used_ + size > kMaxStackValues) {
     Stop(function, "calls itself too deeply", context);
     return Value();
@@ -142,12 +164,24 @@ Value FunctionTable::Run(const Function& function, Value* frame, EvalContext& co
         break;
       case Op::kTree:
         frame[in.a] = function.trees_[static_cast<size_t>(in.b)]->Evaluate(context);
+        if (stopped_) return Value();
+        if (context.over_limit) {
+          StopForBytes(function, context);
+          return Value();
+        }
         break;
       case Op::kAdd: {
         const Value& b = frame[in.b];
         const Value& c = frame[in.c];
-        frame[in.a] = BothFloat(b, c) ? Value::Float(b.real() + c.real())
-                                      : ApplyBinary(BinaryOp::kAdd, b, c, *context.arena);
+        if (BothFloat(b, c)) {
+          frame[in.a] = Value::Float(b.real() + c.real());
+          break;
+        }
+        if (b.is(ValueKind::kString) && !context.HasRoom()) {
+          StopForBytes(function, context);
+          return Value();
+        }
+        frame[in.a] = ApplyBinary(BinaryOp::kAdd, b, c, *context.arena);
         break;
       }
       case Op::kSubtract: {

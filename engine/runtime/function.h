@@ -12,16 +12,10 @@
 
 namespace varpulis::engine {
 
-// Limits of one call from a stream (vpl.md §1.7), with everything it calls. Beyond them the call
-// ends without a value, and says so.
-#ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
-inline constexpr int64_t kMaxSteps = 100'000;  // an endless loop is no finding
-#else
-inline constexpr int64_t kMaxSteps = 1'000'000'000;  // loop turns and calls
-#endif
+// Limits of one call from a stream, with everything it calls; see also RunLimits. Beyond them the
+// call ends without a value, and says so.
 inline constexpr size_t kMaxStackValues = 1 << 16;  // of all frames together
 inline constexpr int kMaxCallDepth = 1000;
-inline constexpr size_t kMaxCallBytes = 256 << 20;  // of text, lists and maps it makes
 
 // A user function as instructions over registers: its frame. A frame has the locals (parameters
 // first), then temporaries, then the constants. Expressions that no loop needs fast stay trees over
@@ -92,7 +86,8 @@ class FunctionTable {
  private:
   Value Run(const Function& function, Value* frame, EvalContext& context);
   Value Enter(const Function& function, const Value* arguments, size_t count, EvalContext& context);
-  void Stop(const Function& function, const char* why, EvalContext& context);
+  void Stop(const Function& function, const std::string& why, EvalContext& context);
+  void StopForBytes(const Function& function, EvalContext& context);
   bool CountStep(const Function& function, EvalContext& context);
 
   std::vector<std::unique_ptr<Function>> functions_;
@@ -100,7 +95,6 @@ class FunctionTable {
   size_t used_ = 0;
   int depth_ = 0;
   int64_t steps_ = 0;
-  size_t bytes_before_ = 0;  // in the arena, when the call from a stream began
   bool stopped_ = false;
 };
 

@@ -1,4 +1,9 @@
+#include <cstring>
+#include <string>
+#include <tuple>
 #include <utility>
+
+#include "absl/container/flat_hash_map.h"
 
 #include "engine/runtime/function.h"
 #include "engine/runtime/operations.h"
@@ -36,6 +41,7 @@ class FunctionCompiler {
 
  private:
   using Op = Function::Op;
+  using Key = std::tuple<int, int64_t, uint64_t, std::string>;
   struct Loop {
     std::vector<size_t> breaks, continues;  // jumps to fill in
   };
@@ -56,15 +62,22 @@ class FunctionCompiler {
     if (next_ > top_) top_ = next_;
     return reg;
   }
-  int ConstantRegister(const Value& value) {
-    for (size_t i = 0; i < out_.constants_.size(); ++i) {
-      const Value& known = out_.constants_[i];
-      if (known.kind() == value.kind() && !known.is(ValueKind::kFloat) && Equal(known, value)) {
-        return -1 - static_cast<int>(i);
-      }
-    }
+  int AddConstant(const Value& value) {
     out_.constants_.push_back(value);
     return -static_cast<int>(out_.constants_.size());
+  }
+  int MissingRegister() {
+    if (missing_ == 0) missing_ = AddConstant(Value());
+    return missing_;
+  }
+  // One register for equal literals.
+  int ConstantRegister(const Literal& literal) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, &literal.real, sizeof(bits));
+    auto [found, added] = constants_.emplace(
+        Key(static_cast<int>(literal.kind), literal.integer, bits, literal.text), 0);
+    if (added) found->second = AddConstant(LiteralValue(literal, literals_));
+    return found->second;
   }
 
   void CompileBlock(const std::vector<PlanStmt>& block) {
@@ -88,8 +101,8 @@ class FunctionCompiler {
         CompileInto(stmt.expr, result_);
         return;
       case StmtKind::kReturn:
-        Emit({Op::kReturn, 0, 0,
-              stmt.has_value ? CompileExpr(stmt.expr, -1) : ConstantRegister(Value()), 0});
+        Emit({Op::kReturn, 0, 0, stmt.has_value ? CompileExpr(stmt.expr, -1) : MissingRegister(),
+              0});
         return;
       case StmtKind::kIf:
         return CompileIf(stmt);
@@ -226,9 +239,9 @@ class FunctionCompiler {
     const auto target = [&] { return want >= 0 ? want : Temporary(); };
     switch (expr.kind) {
       case PlanExprKind::kLiteral:
-        return ConstantRegister(LiteralValue(expr.literal, literals_));
+        return ConstantRegister(expr.literal);
       case PlanExprKind::kMissing:
-        return ConstantRegister(Value());
+        return MissingRegister();
       case PlanExprKind::kLocal:
         return expr.index;
       case PlanExprKind::kSlot: {
@@ -302,6 +315,8 @@ class FunctionCompiler {
   int next_ = 0;  // the first free register
   int top_ = 0;   // how many were ever used
   std::vector<Loop> loops_;
+  absl::flat_hash_map<Key, int> constants_;
+  int missing_ = 0;  // its register; 0: none yet
 };
 
 Function::Function(const PlanFunction& plan, const std::vector<Layout>& layouts, Arena& literals)

@@ -21,17 +21,33 @@ void Graph::ServeQueue() {
   run_.queue.clear();
 }
 
+Arena::Place Graph::StartEvent() {
+  run_.eval.bytes_limit = arena_.used() + limits_.event_bytes;
+  return arena_.Here();
+}
+
+// What a large event made goes at once, so that many of them in one call do not add up.
+void Graph::EndEvent(const Arena::Place& before) {
+  constexpr size_t kLarge = 1 << 20;
+  if (arena_.used() + limits_.event_bytes < run_.eval.bytes_limit + kLarge) return;
+  globals_.EndEvent();  // first: the values lie in the arena
+  arena_.BackTo(before);
+}
+
 // One event, through all streams of its type and then through those behind them.
 void Graph::RunOne(const InputType& type, Row row) {
+  const Arena::Place before = StartEvent();
   for (const InputType::Consumer& consumer : type.consumers) {
     Row copy = row;
     Run(consumer, Batch(&copy, 1));
   }
   ServeQueue();
+  EndEvent(before);
 }
 
 // Many events, along the one path that InputType::takes_batches speaks of.
 void Graph::RunPath(const InputType& type, Batch rows) {
+  run_.eval.bytes_limit = SIZE_MAX;  // of many events together; none of them makes much
   Run(type.consumers[0], rows);
   while (!run_.queue.empty()) {  // all of one stream
     const Stream& stream = streams_[static_cast<size_t>(run_.queue[0].stream)];
@@ -164,8 +180,11 @@ void Graph::Finish(OutputSink& sink) {
       // What it opens further down comes in the next round, in the order of this one.
       run_.event_number = round * kRound + open.session.opened % kRound;
       sink.OnSessionEnd(open.session.opened);
+      const Arena::Place before = StartEvent();
       open.window->CloseOpen(open.session.partition, run_);
       ServeQueue();
+      ReportError();
+      EndEvent(before);
     }
   }
   events_out_ += run_.outputs;

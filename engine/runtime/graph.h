@@ -67,6 +67,9 @@ class Graph {
   uint64_t events_out() const { return events_out_; }
   int64_t pipeline_time_ns() const { return pipeline_time_ns_; }
 
+  // Smaller ones, for tests.
+  void set_limits(const RunLimits& limits) { limits_ = limits; }
+
   // For Restore. A name that is no mutable variable is ignored.
   void SetGlobal(std::string_view name, const Value& value);
   void SetTimer(std::string_view stream, int64_t due_ns);
@@ -82,6 +85,8 @@ class Graph {
   void RunPath(const InputType& type, Batch rows);
   void ServeQueue();
   void FireTimers(int64_t now_ns);
+  Arena::Place StartEvent();
+  void EndEvent(const Arena::Place& before);
   void EndCall();
   void ReportError();
 
@@ -98,6 +103,7 @@ class Graph {
   Arena arena_;
   RunContext run_;
   std::string error_;
+  RunLimits limits_;
   std::vector<Row> path_rows_;
   std::string fingerprint_, debug_string_;
   uint64_t events_in_ = 0;

@@ -37,7 +37,7 @@ struct RunContext {
 inline Value EvaluateOn(const Expression& expression, const Row& row, RunContext& run) {
   run.eval.slots = row.slots;
   run.eval.timestamp_ns = row.timestamp_ns;
-  return expression.Evaluate(run.eval);
+  return EvaluateIn(expression, run.eval);
 }
 
 // A stage of a stream's chain. Takes batches, normally of one row, and pushes what it lets through

@@ -9,7 +9,7 @@ Value* NewSlots(const std::vector<ExpressionPtr>& fields, const Row& row, RunCon
   run.eval.slots = row.slots;
   run.eval.timestamp_ns = row.timestamp_ns;
   auto* slots = run.eval.arena->Allocate<Value>(fields.size());
-  for (size_t i = 0; i < fields.size(); ++i) slots[i] = fields[i]->Evaluate(run.eval);
+  for (size_t i = 0; i < fields.size(); ++i) slots[i] = EvaluateIn(*fields[i], run.eval);
   return slots;
 }
 

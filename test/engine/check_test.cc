@@ -90,6 +90,11 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"fn f(x: int):\n  twice(x)\n  if x > 1:\n    1\n  else:\n    2", {}},
                       Case{"fn f():\n  nope(1)\n  emit Out(a: nope2())", {"E050@2:3", "E050@3:15"}},
                       Case{"fn f(x: int):\n  anything + x.y.z", {}},
+                      // Calls of what was refused say nothing more.
+                      Case{"fn f(x):\n  x\nlet a = f(1)\nstream S = A .emit(v: f(v, g(v)))",
+                           {"E100@1:7", "E050@4:28"}},
+                      Case{"fn f(x: int) -> int: return x\nstream S = A .where(f(v))",
+                           {"E111@1:22"}},
                       Case{"fn f(g: int):\n  let h = x => 1\n  h(2)", {"E116@2:13"}}));
 
 INSTANTIATE_TEST_SUITE_P(
@@ -143,7 +148,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"stream S = A .where(tags.map(1))", {"E116@1:30"}},
         Case{"stream S = A .emit as Q(v: v)", {"W031@1:23"}},
         Case{"stream S = A .emit(context: fats, v: v, v: 1)", {"W105@1:29", "W101@1:41"}},
-        Case{"stream S = A as a .emit(v: a)", {"W106@1:28"}}, Case{"stream S = Aa", {"W030@1:12"}},
+        Case{"stream S = A as a .emit(v: a, l: len(a), k: \"id\" in a, n: a ?? 1)", {}},
+        Case{"stream S = A as a .where(a) .emit(v: a + 1, w: not a, x: [a > 1], y: a in [1])",
+             {"W106@1:26", "W106@1:38", "W106@1:52", "W106@1:59", "W106@1:70"}},
+        Case{"stream S = A .filter(x => x) .map(x => { let y = x * 2\n {all: x, y: y} })",
+             {"W106@1:50"}},
+        Case{"stream S = Aa", {"W030@1:12"}},
         Case{"let v = 1\nstream S = A .where(v > 1)", {"W102@2:21"}},
         Case{"stream S = A.from(C, topik: \"x\", qos: \"1\")", {"W080@1:22", "W081@1:39"}},
         Case{"stream S = A .partition_by(id).window(5).aggregate(n: count()).where(id > 1 and "
@@ -152,6 +162,21 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"stream S = A .window(5).partition_by(id).aggregate(n: count())", {"W002@1:25"}},
         Case{"stream S = merge(A, stream X = B .where(u > 1)).where(v > w and u > 1)",
              {"W100@1:41", "W100@1:65"}},
+        Case{"stream S = merge(A, stream X = B).emit(a: A.v, b: B.w, c: X.w, d: A.w)",
+             {"W107@1:59", "W100@1:69"}},
+        Case{"stream Q = Z\nstream S = merge(stream Y = Q, stream V = T) .emit(a: Y.f, b: Q.f, "
+             "c: Z.f, d: V.f) .where(Y.f > 1)",
+             {"W030@1:12", "W030@2:43", "W107@2:55", "W107@2:79", "W100@2:91"}},
+        Case{"stream S = Z .partition_by(r.k)", {"W030@1:12", "W107@1:28"}},
+        Case{"stream S = A .partition_by(r.id)", {"W100@1:28"}},
+        Case{"stream S = Z as r .partition_by(r.k)\nstream T = Z .partition_by(Z.k)\n"
+             "stream U = join(Z, Y) .on(Z.k == Y.k) .partition_by(Z.k)",
+             {"W030@1:12", "W030@3:20"}},
+        Case{"stream S = join(A, B).on(A.id == B.id).window(3)", {"E129@1:47"}},
+        Case{"const N = 3\nstream S = join(A, B).on(A.id == B.id).window(N)", {"E129@2:47"}},
+        Case{"stream S = join(A, B).on(A.id == B.id).window(session: 5s)", {"E129@1:56"}},
+        Case{"stream S = join(A, B).on(A.id == B.id).window(9s, sliding: 5s)", {"E129@1:60"}},
+        Case{"stream S = join(A, B).on(A.id == B.id).window(9s)", {}},
         Case{"stream S = join(A, stream X = B).on(A.id == X.id).emit(a: A.v, b: X.w, c: B.w, "
              "d: w, e: X.v)",
              {"W100@1:91"}},
@@ -249,6 +274,23 @@ TEST(CheckBoundsTest, NestingIsNoRecursion) {
   }
   EXPECT_FALSE(CheckSource(patterns).ok());
   EXPECT_FALSE(CheckSource(events).ok());
+}
+
+TEST(CheckBoundsTest, ParametersAreCounted) {
+  for (int count : {255, 256, 70'000}) {
+    std::string parameters, arguments;
+    for (int i = 0; i < count; ++i) {
+      parameters += (i > 0 ? ", p" : "p") + std::to_string(i) + ":t";
+      arguments += i > 0 ? ",1" : "1";
+    }
+    const std::vector<std::string> codes =
+        Codes("fn f(" + parameters + "):\n  p0\nlet a = f(" + arguments + ")\nlet b = f(1)\n");
+    if (count == 255) {
+      EXPECT_THAT(codes, ElementsAre("E051@4:9"));
+    } else {
+      EXPECT_THAT(codes, ElementsAre(testing::StartsWith("E102@1:"), "E051@4:9"));
+    }
+  }
 }
 
 TEST(CheckTypesTest, InputsComeFromEverySource) {

@@ -260,6 +260,91 @@ TEST(FunctionTest, LimitsAreReportedEventByEvent) {
   }
 }
 
+TEST(FunctionTest, AnEndlessLoopEndsWithTheBudget) {
+  const char* const program =
+      "var turns = 0\nfn f(n: int):\n    if n == 1:\n        while true:\n"
+      "            turns := turns + 1\n    n\nstream S = E.emit(r: f(v), t: turns)";
+  Texts sink;
+  auto pipeline = CompileOrDie(program);
+  RunLimits limits;
+  EXPECT_EQ(limits.call_steps, 1'000'000'000);  // what docs/language.md says
+  limits.call_steps = 1'234'567;
+  pipeline->SetLimits(limits);
+  Feed(*pipeline, "E{v:0}\nE{v:1}\nE{v:2}\n", sink);
+  EXPECT_EQ(sink.outputs, 3);
+  EXPECT_THAT(sink.lines, ElementsAre("function `f` made more than 1,234,567 steps for one event"));
+  // The value is missing; what the function set until then stays.
+  EXPECT_THAT(sink.all, HasSubstr("\"fields\":{\"r\":0,\"t\":0}"));
+  EXPECT_THAT(sink.all, HasSubstr("\"fields\":{\"t\":1234566}"));
+  EXPECT_THAT(sink.all, HasSubstr("\"fields\":{\"r\":2,\"t\":1234566}"));
+}
+
+TEST(FunctionTest, LargeFunctionsDoNotWrap) {
+  // More constants, locals and instructions than 16 bits count.
+  std::string body = "    var t = 0\n", locals, conditions = "    if v != 0:\n";
+  for (int i = 1; i <= 40'000; ++i) absl::StrAppend(&body, "    t := t + ", i, "\n");
+  EXPECT_THAT(Results("fn f(v: int):\n" + body + "    t", "v:1"), ElementsAre("800020000"));
+  for (int i = 1; i <= 30'000; ++i) absl::StrAppend(&locals, "    let a", i, " = v + ", i, "\n");
+  EXPECT_THAT(Results("fn f(v: int):\n" + locals + "    a1 + a30000", "v:1"), ElementsAre("30003"));
+  // A jump over all of it.
+  for (int i = 1; i <= 30'000; ++i) absl::StrAppend(&conditions, "        t := t + v\n");
+  EXPECT_THAT(Results("fn f(v: int):\n    var t = 5\n" + conditions + "    t", "v:0;v:1"),
+              ElementsAre("5", "30005"));
+  // One value too many for the stack is no endless recursion.
+  std::string many = "fn f(v: int):\n    var t = 0\n";
+  for (int i = 1; i <= 66'000; ++i) absl::StrAppend(&many, " t:=", i, "\n");
+  for (size_t at = 0; (at = many.find("\n t", at)) != std::string::npos;) many.insert(++at, "   ");
+  Texts sink;
+  auto pipeline = CompileOrDie(many + "    t\nstream S = E.emit(r: f(v))");
+  ASSERT_NE(pipeline, nullptr);
+  Feed(*pipeline, "E{v:1}\n", sink);
+  EXPECT_THAT(sink.lines, ElementsAre(HasSubstr("more than 65,536 variables and constants")));
+  EXPECT_THAT(sink.all, HasSubstr("\"fields\":{}"));
+}
+
+TEST(FunctionTest, ExpressionsHaveALimitOfBytesPerEvent) {
+  std::string lists = "len(s)";
+  for (int i = 0; i < 100; ++i) lists += ", range(100000)";  // 1.6 MB each
+  const std::string program = absl::StrCat(
+      "fn g():\n    len([", lists, "])\nstream S = E.where(v > 0).emit(n: v + 1, xs: len([", lists,
+      "]), m: v + 2, g: g(), t: upper(s))\nstream T = S.emit(u: len(t), n: n)");
+  std::string first;
+  for (size_t batch_rows : {1, 7, 1024}) {
+    Texts sink;
+    auto pipeline = CompileOrDie(program);
+    RunLimits limits;
+    limits.event_bytes = 40 << 20;
+    pipeline->SetLimits(limits);
+    std::string events;
+    for (int i = 0; i < 20; ++i) events += "E{v:1,s:\"a\"}\n";
+    Feed(*pipeline, events, sink, batch_rows);
+    EXPECT_EQ(sink.outputs, 40);
+    EXPECT_EQ(sink.lines, Lines(20, "expressions made more than 40 MiB of values for one event"));
+    // Numbers have their values still; nothing else is made for this event.
+    EXPECT_THAT(sink.all, HasSubstr("\"fields\":{\"n\":2,\"m\":3}"));
+    EXPECT_THAT(sink.all, HasSubstr("\"fields\":{\"n\":2}"));
+    EXPECT_LT(pipeline->arena().used(), 1 << 20);
+    if (batch_rows == 1) first = sink.all;
+    EXPECT_EQ(sink.all, first) << batch_rows;
+  }
+  EXPECT_THAT(RunShort("stream S = E.emit(n: len([1..1000000, 2..3]))", "E{}\nE{}\n"),
+              ElementsAre("S{\"n\":2}", "S{\"n\":2}"));
+}
+
+TEST(FunctionTest, FunctionsWithoutLoopsHaveALimitOfBytes) {
+  std::string lists = "1";
+  for (int i = 0; i < 100; ++i) lists += ", range(100000)";
+  Texts sink;
+  auto pipeline = CompileOrDie(
+      absl::StrCat("fn f():\n    let a = [", lists, "]\n    len(a)\nstream S = E.emit(r: f())"));
+  RunLimits limits;
+  limits.call_bytes = 20 << 20;
+  pipeline->SetLimits(limits);
+  Feed(*pipeline, "E{}\nE{}\n", sink, 2);
+  EXPECT_EQ(sink.lines, Lines(2, "function `f` made more than 20 MiB of values for one event"));
+  EXPECT_THAT(sink.all, HasSubstr("\"fields\":{}"));
+}
+
 TEST(FunctionTest, LimitsAreOfOneEventWhateverTheBatch) {
   std::string events;
   for (int i = 0; i < 60; ++i) absl::StrAppend(&events, "E{v:", i, "}\n");

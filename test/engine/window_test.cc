@@ -11,7 +11,9 @@
 namespace varpulis::engine {
 namespace {
 
+using ::testing::Each;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 // Events R with v = first … last, one per line.
@@ -124,6 +126,44 @@ TEST(WindowTest, WatermarkPassesSeveralWindows) {
                        ".aggregate(all: collect(v)).emit(all: all)",
                        At({1, 7, 3, 99})),
               ElementsAre("S{\"all\":[1,3]}", "S{\"all\":[7]}", "S{\"all\":[99]}"));
+}
+
+// Times before 1970: windows of time begin at or below their events, never above.
+TEST(WindowTest, TimesBeforeTheEpoch) {
+  const auto at = [](const std::vector<int>& tenths) {
+    std::string events;
+    for (const int tenth : tenths) {  // of a second, as JSON with milliseconds
+      absl::StrAppend(&events, "{\"event_type\": \"R\", \"timestamp\": ", tenth * 100,
+                      ", \"v\": ", tenth, "}\n");
+    }
+    return events;
+  };
+  EXPECT_THAT(
+      RunLines("stream S = R .emit(v: v)",
+               "{\"event_type\": \"R\", \"timestamp\": \"1969-12-31T23:59:58.5Z\", \"v\": 1}\n"
+               "{\"event_type\": \"R\", \"timestamp\": -1500, \"v\": 2}\n"),
+      Each(HasSubstr("\"timestamp\":\"1969-12-31T23:59:58.500Z\"")));
+  const std::string emit = ".aggregate(all: collect(v)).emit(all: all)";
+  // Aligned to multiples of 10 s: [-20, -10), [-10, 0), [0, 10).
+  EXPECT_THAT(RunShort("stream S = R .watermark(out_of_order: 0s).window(10s)" + emit,
+                       at({-200, -101, -100, -1, 0, 99, 100})),
+              ElementsAre("S{\"all\":[-200,-101]}", "S{\"all\":[-100,-1]}", "S{\"all\":[0,99]}"));
+  EXPECT_THAT(RunShort("stream S = R .watermark(out_of_order: 0s).window(10s, sliding: 5s)" + emit,
+                       at({-51, -50, -1, 0, 50})),
+              ElementsAre("S{\"all\":[-51]}", "S{\"all\":[-51,-50,-1]}", "S{\"all\":[-50,-1,0]}"));
+  EXPECT_THAT(
+      RunShort("stream S = R .watermark(out_of_order: 0s).window(session: 2s)" + emit,
+               at({-60, -41, -20, 1, 30})),
+      ElementsAre("S{\"all\":[-60,-41]}", "S{\"all\":[-20]}", "S{\"all\":[1]}", "S{\"all\":[30]}"));
+  // From the first event on, without a watermark.
+  EXPECT_THAT(RunShort("stream S = R .window(10s)" + emit, at({-155, -56, -55, 44, 45})),
+              ElementsAre("S{\"all\":[-155,-56]}", "S{\"all\":[-55,44]}"));
+  EXPECT_THAT(
+      RunShort("stream S = R .window(10s, sliding: 5s)" + emit, at({-75, -26, -25, 25})),
+      ElementsAre("S{\"all\":[-75]}", "S{\"all\":[-75,-26,-25]}", "S{\"all\":[-75,-26,-25,25]}"));
+  EXPECT_THAT(RunShort("stream S = timer(10s) .emit(t: timestamp)\nstream T = R .emit(v: v)",
+                       at({-155, 1})),
+              ElementsAre("T{\"v\":-155}", "S{\"t\":-5500}", "T{\"v\":1}"));
 }
 
 TEST(WindowTest, DerivedStreams) {  // §7.5
