@@ -33,12 +33,13 @@ class EmittedEvents final : public OutputSink {
 
 // Null, with the diagnostics in `result`, when the program has errors.
 std::unique_ptr<Graph> Load(std::string_view source, const LookupProviderFactory& providers,
-                            CheckResult* result) {
+                            const RunLimits& limits, CheckResult* result) {
   CheckedProgram checked = ParseAndCheck(source);
   *result = std::move(checked.result);
   if (!result->ok()) return nullptr;
   std::vector<LoadError> errors;
-  std::unique_ptr<Graph> graph = BuildGraph(MakePlan(checked.program), source, providers, &errors);
+  std::unique_ptr<Graph> graph =
+      BuildGraph(MakePlan(checked.program), source, providers, limits, &errors);
   DiagnosticList diagnostics(source);
   for (LoadError& error : errors) {
     diagnostics.Error(error.span, std::move(error.code), std::move(error.message));
@@ -54,17 +55,18 @@ std::unique_ptr<Graph> Load(std::string_view source, const LookupProviderFactory
 Pipeline::Pipeline(std::unique_ptr<Graph> graph) : graph_(std::move(graph)) {}
 Pipeline::~Pipeline() = default;
 
-absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Compile(
-    std::string_view source, const LookupProviderFactory& providers) {
+absl::StatusOr<std::unique_ptr<Pipeline>> Pipeline::Compile(std::string_view source,
+                                                            const LookupProviderFactory& providers,
+                                                            const RunLimits& limits) {
   CheckResult result;
-  std::unique_ptr<Graph> graph = Load(source, providers, &result);
+  std::unique_ptr<Graph> graph = Load(source, providers, limits, &result);
   RETURN_IF_ERROR(CheckStatus(result, source));
   return std::unique_ptr<Pipeline>(new Pipeline(std::move(graph)));
 }
 
 CheckResult Pipeline::Check(std::string_view source) {
   CheckResult result;
-  Load(source, nullptr, &result);
+  Load(source, nullptr, {}, &result);
   return result;
 }
 

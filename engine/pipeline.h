@@ -44,7 +44,8 @@ class Pipeline {
   // InvalidArgument with the formatted diagnostics when the program has errors. `providers` makes
   // what `.enrich` looks things up in; without it such a program is refused.
   static absl::StatusOr<std::unique_ptr<Pipeline>> Compile(
-      std::string_view source, const LookupProviderFactory& providers = nullptr);
+      std::string_view source, const LookupProviderFactory& providers = nullptr,
+      const RunLimits& limits = {});
   // CheckSource and what only loading finds, such as an initialiser without a value.
   static CheckResult Check(std::string_view source);
 

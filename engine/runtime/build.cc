@@ -23,9 +23,11 @@ namespace varpulis::engine {
 
 class GraphBuilder {
  public:
-  GraphBuilder(const Plan& plan, const LookupProviderFactory& providers,
+  GraphBuilder(const Plan& plan, const LookupProviderFactory& providers, const RunLimits& limits,
                std::vector<LoadError>* errors)
-      : plan_(plan), providers_(providers), errors_(errors), graph_(new Graph()) {}
+      : plan_(plan), providers_(providers), errors_(errors), graph_(new Graph()) {
+    graph_->limits_ = limits;
+  }
 
   std::unique_ptr<Graph> Run(std::string_view source) {
     graph_->fingerprint_ = Fingerprint(source);
@@ -74,12 +76,17 @@ class GraphBuilder {
     eval.has_event = false;
     eval.arena = &scratch;
     eval.bytes_limit = graph_->limits_.event_bytes;
+    RunLimits limits = graph_->limits_;
+    limits.call_steps = limits.load_steps;
+    eval.limits = &limits;
+    graph_->functions_.BeginLoad();
+    size_t bytes = 0;
     for (const PlanAssignment& assignment : plan_.assignments) {
       // The value may point into the expression, until it is copied at the end.
       const ExpressionPtr initialiser = CompileExpression(assignment.value, scratch);
       const Value value = EvaluateIn(*initialiser, eval);
       const auto index = static_cast<size_t>(assignment.global);
-      if (value.missing()) {
+      if (value.missing() || !graph_->error_.empty()) {
         errors_->push_back(
             {assignment.span, "E106",
              graph_->error_.empty()
@@ -90,7 +97,15 @@ class GraphBuilder {
       graph_->globals_.Set(index, value);
       graph_->globals_.EndEvent();
       scratch.Reset();
+      bytes += graph_->globals_.all()[index].value.bytes();
+      if (bytes > limits.event_bytes) {
+        errors_->push_back({assignment.span, "E106",
+                            Concat("the variables up to `", plan_.globals[index].name,
+                                   "` begin with more than ", limits.event_bytes >> 20, " MiB")});
+        break;
+      }
     }
+    graph_->functions_.EndLoad();
   }
 
   const Layout& LayoutAt(int index) const { return plan_.layouts[static_cast<size_t>(index)]; }
@@ -487,9 +502,9 @@ class GraphBuilder {
 };
 
 std::unique_ptr<Graph> BuildGraph(const Plan& plan, std::string_view source,
-                                  const LookupProviderFactory& providers,
+                                  const LookupProviderFactory& providers, const RunLimits& limits,
                                   std::vector<LoadError>* errors) {
-  return GraphBuilder(plan, providers, errors).Run(source);
+  return GraphBuilder(plan, providers, limits, errors).Run(source);
 }
 
 }  // namespace varpulis::engine

@@ -21,7 +21,7 @@ struct LoadError {
 // Plan → operators. Runs the initialisers; null with `errors` filled when one has no value, or a
 // connector no provider. `providers` may be empty.
 std::unique_ptr<Graph> BuildGraph(const Plan& plan, std::string_view source,
-                                  const LookupProviderFactory& providers,
+                                  const LookupProviderFactory& providers, const RunLimits& limits,
                                   std::vector<LoadError>* errors);
 
 }  // namespace varpulis::engine

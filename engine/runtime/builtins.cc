@@ -1,7 +1,6 @@
 #include "engine/runtime/builtins.h"
 
 #include <cmath>
-#include <limits>
 
 #include "engine/runtime/operations.h"
 #include "engine/runtime/text.h"
@@ -26,14 +25,6 @@ double Tan(double x) { return std::tan(x); }
 double Floor(double x) { return std::floor(x); }
 double Ceil(double x) { return std::ceil(x); }
 double Round(double x) { return std::round(x); }  // half away from zero
-
-// NaN gives 0; what does not fit gives the nearest int.
-int64_t Saturate(double x) {
-  if (std::isnan(x)) return 0;
-  if (x >= 9223372036854775808.0) return std::numeric_limits<int64_t>::max();
-  if (x < -9223372036854775808.0) return std::numeric_limits<int64_t>::min();
-  return static_cast<int64_t>(x);
-}
 
 template <Function kFunction>
 Value Whole(const Value* a, size_t, EvalContext&) {

@@ -123,8 +123,8 @@ Value Set(const Value* a, size_t, EvalContext& context) {
 
 Value Range(const Value* a, size_t count, EvalContext& context) {
   if (!a[0].is(ValueKind::kInt) || (count == 2 && !a[1].is(ValueKind::kInt))) return Value();
-  return count == 2 ? MakeIntRange(a[0].integer(), a[1].integer(), *context.arena)
-                    : MakeIntRange(0, a[0].integer(), *context.arena);
+  const bool both = count == 2;
+  return MakeIntRange(both ? a[0].integer() : 0, a[both ? 1 : 0].integer(), false, *context.arena);
 }
 
 double Total(const Value& list, size_t* numbers) {

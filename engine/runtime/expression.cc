@@ -342,10 +342,13 @@ class Call final : public Expression {
     Value inline_arguments[kInline];
     Value* arguments = inline_arguments;
     if (children_.size() > kInline) arguments = context.arena->Allocate<Value>(children_.size());
+    // All of them, also behind a missing one: functions among them may assign variables.
+    bool missing = false;
     for (size_t i = 0; i < children_.size(); ++i) {
       arguments[i] = children_[i]->Evaluate(context);
-      if (arguments[i].missing() && !info_.takes_missing) return Value();
+      missing = missing || arguments[i].missing();
     }
+    if (missing && !info_.takes_missing) return Value();
     if (makes_ && !context.HasRoom()) return Value();
     return function_(arguments, children_.size(), context);
   }
@@ -389,10 +392,9 @@ class Match final : public Expression {
       : children_(std::move(children)), arms_(std::move(arms)) {}
   Value Evaluate(EvalContext& context) const override {
     const Value subject = children_[0]->Evaluate(context);
-    if (subject.missing()) return Value();
     for (size_t i = 0; i < arms_.size(); ++i) {
       const CompiledArm& arm = arms_[i];
-      if (arm.kind == MatchArm::Kind::kLiteral && !Equal(subject, arm.literal)) continue;
+      if (arm.kind == MatchArm::Kind::kLiteral && !Takes(arm.literal, subject)) continue;
       if (arm.kind == MatchArm::Kind::kBind) context.locals[arm.local] = subject;
       return children_[i + 1]->Evaluate(context);
     }
@@ -400,6 +402,11 @@ class Match final : public Expression {
   }
 
  private:
+  // As `subject == literal` does: ⊥ is as good as null.
+  static bool Takes(const Value& literal, const Value& subject) {
+    return subject.missing() ? literal.is(ValueKind::kNull) : Equal(subject, literal);
+  }
+
   Children children_;
   std::vector<CompiledArm> arms_;
 };

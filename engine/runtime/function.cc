@@ -25,18 +25,12 @@ bool IsTrue(BinaryOp op, const Value& a, const Value& b, Arena& arena) {
   return ApplyBinary(op, a, b, arena).is_true();
 }
 
-// The bound of a range as an int; false for what is no number.
-bool Bound(const Value& value, int64_t* bound) {
-  if (value.is(ValueKind::kInt)) {
-    *bound = value.integer();
-    return true;
-  }
-  constexpr double kLimit = 9.2e18;
-  if (!value.is(ValueKind::kFloat) || !(value.real() > -kLimit && value.real() < kLimit)) {
-    return false;
-  }
-  *bound = static_cast<int64_t>(value.real());
-  return true;
+// What a `for` over ints goes through: the last one, which the greatest int may be, and the next.
+// ⊥ when there is none.
+void StartInts(int64_t from, int64_t to, bool inclusive, Value* sequence) {
+  const bool any = inclusive ? from <= to : from < to;
+  sequence[0] = any ? Value::Int(inclusive ? to : to - 1) : Value();
+  sequence[1] = Value::Int(from);
 }
 
 // The next value of a `for`; false at the end. Anything that is no sequence has none.
@@ -44,8 +38,11 @@ bool NextOf(Value* sequence, Value* variable, Arena& arena) {
   const int64_t place = sequence[1].integer();
   switch (sequence[0].kind()) {
     case ValueKind::kInt:
-      if (place >= sequence[0].integer()) return false;
       *variable = Value::Int(place);
+      if (place == sequence[0].integer()) {
+        sequence[0] = Value();
+        return true;
+      }
       break;
     case ValueKind::kList:
       if (place >= static_cast<int64_t>(sequence[0].size())) return false;
@@ -78,7 +75,8 @@ std::string Grouped(int64_t number) {
 void FunctionTable::Stop(const Function& function, const std::string& why, EvalContext& context) {
   stopped_ = true;
   if (context.error != nullptr && context.error->empty()) {
-    *context.error = "function `" + function.name_ + "` " + why + " for one event";
+    *context.error = "function `" + function.name_ + "` " + why +
+                     (loading_ ? " while the program was loaded" : " for one event");
   }
 }
 
@@ -101,7 +99,7 @@ bool FunctionTable::CountStep(const Function& function, EvalContext& context) {
 Value FunctionTable::Call(int index, const Value* arguments, size_t count, EvalContext& context) {
   const Function& function = *functions_[static_cast<size_t>(index)];
   if (depth_ > 0) return Enter(function, arguments, count, context);
-  steps_ = 0;
+  if (!loading_) steps_ = 0;
   stopped_ = false;
   if (stack_ == nullptr) stack_ = std::make_unique<Value[]>(kMaxStackValues);
   // What earlier events of a batch left in the arena does not count.
@@ -125,8 +123,12 @@ Value FunctionTable::Enter(const Function& function, const Value* arguments, siz
     return Value();
   }
   if (!CountStep(function, context)) return Value();
-  Value* frame = stack_.get() + used_;
   const size_t given = std::min(count, static_cast<size_t>(function.parameters_));
+  // As of every function (vpl.md §2.3).
+  if (std::any_of(arguments, arguments + given, [](const Value& v) { return v.missing(); })) {
+    return Value();
+  }
+  Value* frame = stack_.get() + used_;
   std::copy(arguments, arguments + given, frame);
   std::fill(frame + given, frame + function.registers_, Value());
   std::copy(function.constants_.begin(), function.constants_.end(), frame + function.registers_);
@@ -233,16 +235,18 @@ Value FunctionTable::Run(const Function& function, Value* frame, EvalContext& co
         }
         break;
       case Op::kStartFor:
+        if (frame[in.b].is(ValueKind::kInt)) {
+          StartInts(0, frame[in.b].integer(), false, frame + in.a);
+          break;
+        }
         frame[in.a] = frame[in.b];
         frame[in.a + 1] = Value::Int(0);
         break;
       case Op::kStartRange: {
         int64_t from = 0, to = 0;
-        bool ints = Bound(frame[in.b], &from) && Bound(frame[in.c], &to);
-        if (in.sub != 0 && to == INT64_MAX) ints = false;  // as the expression: it has no end
-        if (in.sub != 0 && ints) ++to;
-        frame[in.a] = ints ? Value::Int(to) : Value();
-        frame[in.a + 1] = Value::Int(from);
+        const bool bounds = RangeBound(frame[in.b], &from) && RangeBound(frame[in.c], &to);
+        if (!bounds) from = to = 0;
+        StartInts(from, to, bounds && in.sub != 0, frame + in.a);
         break;
       }
       case Op::kNextFor:

@@ -50,7 +50,7 @@ class Function {
     kJumpCompare,     // to a if b `sub` c is true
     kJumpNotCompare,  // to a unless b `sub` c is true
     kStartFor,        // a, a+1 = the sequence b and the place in it
-    kStartRange,      // a, a+1 = end and begin of the range b..c; `sub`: with its end
+    kStartRange,      // a, a+1 = last and first of the range b..c; `sub`: with its end
     kNextFor,         // a = the next of b, b+1; to c at the end
     kEmit,            // emit statement a
     kReturn,          // b
@@ -82,6 +82,12 @@ class FunctionTable {
   void Add(std::unique_ptr<Function> function) { functions_.push_back(std::move(function)); }
   // ⊥ beyond a limit; then `context.error` says which.
   Value Call(int index, const Value* arguments, size_t count, EvalContext& context);
+  // In between all calls share one count of steps.
+  void BeginLoad() {
+    loading_ = true;
+    steps_ = 0;
+  }
+  void EndLoad() { loading_ = false; }
 
  private:
   Value Run(const Function& function, Value* frame, EvalContext& context);
@@ -96,6 +102,7 @@ class FunctionTable {
   int depth_ = 0;
   int64_t steps_ = 0;
   bool stopped_ = false;
+  bool loading_ = false;
 };
 
 }  // namespace varpulis::engine

@@ -183,17 +183,6 @@ Value Comparison(BinaryOp op, const Value& a, const Value& b) {
   }
 }
 
-// A bound of a range, truncated to int.
-bool Bound(const Value& value, int64_t* bound) {
-  if (Is(value, ValueKind::kInt)) {
-    *bound = value.integer();
-    return true;
-  }
-  if (!Is(value, ValueKind::kFloat) || !(std::fabs(value.real()) < 9.2e18)) return false;
-  *bound = static_cast<int64_t>(value.real());
-  return true;
-}
-
 // A possibly negative position among `size` as an offset, clipped to [0, size].
 size_t Position(int64_t index, size_t size) {
   const auto signed_size = static_cast<int64_t>(size);
@@ -216,9 +205,28 @@ Value Power(const Value& a, const Value& b) {
   return Value::Int(result);
 }
 
-Value MakeIntRange(int64_t from, int64_t to, Arena& arena) {
-  if (from >= to) return Value::List(nullptr, 0);
-  const uint64_t size = static_cast<uint64_t>(to) - static_cast<uint64_t>(from);
+int64_t Saturate(double x) {
+  if (std::isnan(x)) return 0;
+  if (x >= 9223372036854775808.0) return std::numeric_limits<int64_t>::max();
+  if (x < -9223372036854775808.0) return std::numeric_limits<int64_t>::min();
+  return static_cast<int64_t>(x);
+}
+
+bool RangeBound(const Value& value, int64_t* bound) {
+  if (Is(value, ValueKind::kInt)) {
+    *bound = value.integer();
+    return true;
+  }
+  if (!Is(value, ValueKind::kFloat) || std::isnan(value.real())) return false;
+  *bound = Saturate(value.real());
+  return true;
+}
+
+Value MakeIntRange(int64_t from, int64_t to, bool inclusive, Arena& arena) {
+  if (from > to || (from == to && !inclusive)) return Value::List(nullptr, 0);
+  const uint64_t distance = static_cast<uint64_t>(to) - static_cast<uint64_t>(from);
+  if (distance > kMaxResultItems) return Value();
+  const size_t size = distance + (inclusive ? 1 : 0);
   if (size > kMaxResultItems) return Value();
   auto* items = arena.Allocate<Value>(size);
   for (uint64_t i = 0; i < size; ++i) items[i] = Value::Int(from + static_cast<int64_t>(i));
@@ -267,12 +275,8 @@ Value ApplyBinary(BinaryOp op, const Value& a, const Value& b, Arena& arena) {
     case BinaryOp::kRange:
     case BinaryOp::kRangeInclusive: {
       int64_t from = 0, to = 0;
-      if (!Bound(a, &from) || !Bound(b, &to)) return Value();
-      if (op == BinaryOp::kRangeInclusive) {
-        if (to == std::numeric_limits<int64_t>::max()) return Value();
-        ++to;
-      }
-      return MakeIntRange(from, to, arena);
+      if (!RangeBound(a, &from) || !RangeBound(b, &to)) return Value();
+      return MakeIntRange(from, to, op == BinaryOp::kRangeInclusive, arena);
     }
     case BinaryOp::kIs:
     case BinaryOp::kIsNot:
@@ -289,7 +293,6 @@ Value ApplyUnary(UnaryOp op, const Value& a) {
       return Is(a, ValueKind::kInt) ? Value::Int(~a.integer()) : Value();
     case UnaryOp::kNegate:
       if (Is(a, ValueKind::kInt)) return Value::Int(WrapSubtract(0, a.integer()));
-      if (Is(a, ValueKind::kDuration)) return Value::Duration(WrapSubtract(0, a.integer()));
       return Is(a, ValueKind::kFloat) ? Value::Float(-a.real()) : Value();
   }
   return Value();

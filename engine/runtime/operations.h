@@ -38,7 +38,11 @@ bool Holds(BinaryOp op, const T& a, const T& b) {
 Value IndexValue(const Value& target, const Value& index);
 // An absent bound is given as null pointer.
 Value SliceValue(const Value& target, const Value* from, const Value* to, Arena& arena);
-Value MakeIntRange(int64_t from, int64_t to, Arena& arena);  // end exclusive
+Value MakeIntRange(int64_t from, int64_t to, bool inclusive, Arena& arena);
+// A bound of a range, truncated to int as `to_int` does; false for NaN and what is no number.
+bool RangeBound(const Value& value, int64_t* bound);
+// NaN gives 0; what does not fit gives the nearest int.
+int64_t Saturate(double x);
 // `is name`.
 bool IsKind(const Value& value, std::string_view name);
 

@@ -128,6 +128,7 @@ class OwnedValue {
 
   const Value& get() const { return value_; }
   bool owns() const { return storage_ != nullptr; }
+  size_t bytes() const { return storage_ == nullptr ? 0 : storage_->used(); }
 
  private:
   Value value_;

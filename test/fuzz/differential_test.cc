@@ -11,7 +11,7 @@ namespace {
 constexpr int kMaxDifferences = 5;
 
 TEST(DifferentialTest, ExpressionsHaveTheirValues) {
-  constexpr int kRounds = 4000;
+  constexpr int kRounds = 1500;
   constexpr int kExpressions = 50;
   constexpr int kEvents = 3;
   Tally tally;
@@ -32,7 +32,7 @@ TEST(DifferentialTest, ExpressionsHaveTheirValues) {
 }
 
 TEST(DifferentialTest, FunctionsHaveTheirValues) {
-  constexpr int kRounds = 4000;
+  constexpr int kRounds = 1200;
   constexpr int kFunctions = 3;
   constexpr int kEvents = 4;
   Tally tally;

@@ -12,6 +12,13 @@
 
 namespace varpulis::fuzz {
 
+// An endless loop is no finding.
+inline engine::RunLimits FewSteps() {
+  engine::RunLimits limits;
+  limits.call_steps = limits.load_steps = 100'000;
+  return limits;
+}
+
 // All that a pipeline says, as text.
 class Collected final : public engine::OutputSink {
  public:

@@ -73,7 +73,7 @@ void Push(Pipeline& pipeline, const std::vector<std::string>& types, size_t from
 }
 
 std::unique_ptr<Pipeline> Compile(std::string_view source) {
-  auto pipeline = Pipeline::Compile(source, HalfALookup::Make);
+  auto pipeline = Pipeline::Compile(source, HalfALookup::Make, FewSteps());
   return pipeline.ok() ? std::move(*pipeline) : nullptr;
 }
 

@@ -89,8 +89,8 @@ Value NumberFunction(const std::string& name, const std::vector<Value>& a, Envir
     const bool first =
         name == "min" ? Compare(x, y) != Order::kGreater : Compare(x, y) != Order::kLess;
     if (x.is(Kind::kInt) && y.is(Kind::kInt)) return first ? x : y;
-    // Which zero, which NaN.
-    if (IsNan(x) || IsNan(y) || x.number() == y.number()) e.unspecified = true;
+    // Which zero, and whether NaN is passed over.
+    if (IsNan(x) || IsNan(y) || (v == 0 && y.number() == 0)) e.unspecified = true;
     return Value::Float(first ? v : y.number());
   }
   return Value::Missing();
@@ -113,7 +113,6 @@ Value TextFunction(const std::string& name, const std::vector<Value>& a, Environ
     const auto size = static_cast<int64_t>(characters.size());
     if (!a[1].is(Kind::kInt) || (a.size() > 2 && !a[2].is(Kind::kInt))) return Value::Missing();
     const int64_t begin = a[1].integer, end = a.size() > 2 ? a[2].integer : size;
-    if (begin < 0) e.unspecified = true;
     if (begin < 0 || begin > end || end > size) return Value::Missing();
     std::string out;
     for (int64_t i = begin; i < end; ++i) out += characters[static_cast<size_t>(i)];
@@ -145,11 +144,13 @@ Value TextFunction(const std::string& name, const std::vector<Value>& a, Environ
     return list;
   }
   if (name == "replace") {
-    if (t.empty()) e.unspecified = true;
     std::string out;
+    if (t.empty()) {  // is between all characters, and at both ends
+      for (const std::string& c : Characters(s)) out += a[2].text + c;
+      return Value::String(out + a[2].text);
+    }
     size_t from = 0;
-    for (size_t at = t.empty() ? std::string::npos : s.find(t); at != std::string::npos;
-         at = s.find(t, from)) {
+    for (size_t at = s.find(t); at != std::string::npos; at = s.find(t, from)) {
       out += s.substr(from, at - from) + a[2].text;
       from = at + t.size();
     }
@@ -172,7 +173,6 @@ Value ListFunction(const std::string& name, const std::vector<Value>& a, Environ
     }
     if (!list.is(Kind::kList) || !a[1].is(Kind::kInt)) return Value::Missing();
     const int64_t at = a[1].integer;
-    if (at < 0) e.unspecified = true;  // from the end, as in x[i], or out of range
     const bool inside = at >= 0 && at < static_cast<int64_t>(items.size());
     if (!set) return inside ? items[static_cast<size_t>(at)] : Value::Missing();
     if (inside) items[static_cast<size_t>(at)] = a[2];
@@ -258,13 +258,12 @@ Value ListFunction(const std::string& name, const std::vector<Value>& a, Environ
   return Value::Missing();
 }
 
-Value ToInt(const Value& v, Environment& e) {
+Value ToInt(const Value& v) {
   switch (v.kind) {
     case Kind::kInt:
     case Kind::kBool:
       return Value::Int(v.integer);
     case Kind::kFloat:
-      if (!(std::fabs(v.real) < kTwoTo63)) e.unspecified = true;
       return Saturated(std::trunc(v.real));
     case Kind::kString: {
       int64_t number = 0;
@@ -277,9 +276,8 @@ Value ToInt(const Value& v, Environment& e) {
   }
 }
 
-Value ToFloat(const Value& v, Environment& e) {
+Value ToFloat(const Value& v) {
   if (v.is_number()) return Value::Float(v.number());
-  if (v.is(Kind::kBool)) e.unspecified = true;
   if (!v.is(Kind::kString)) return Value::Missing();
   double number = 0;
   const char* end = v.text.data() + v.text.size();
@@ -357,8 +355,8 @@ Value CallBuiltin(const std::string& name, const std::vector<Value>& a, Environm
   if (name == "is_array") return Value::Bool(a[0].is(Kind::kList));
   if (name == "is_map") return Value::Bool(a[0].is(Kind::kMap));
   if (name == "to_string") return Value::String(Display(a[0], e));
-  if (name == "to_int") return ToInt(a[0], e);
-  if (name == "to_float") return ToFloat(a[0], e);
+  if (name == "to_int") return ToInt(a[0]);
+  if (name == "to_float") return ToFloat(a[0]);
   if (name == "pow") return Binary(engine::BinaryOp::kPower, a[0], a[1]);
   if (name == "contains") return Binary(engine::BinaryOp::kIn, a[1], a[0]);
   if (name == "range") {
@@ -368,13 +366,8 @@ Value CallBuiltin(const std::string& name, const std::vector<Value>& a, Environm
     return Binary(engine::BinaryOp::kRange, a.size() == 1 ? Value::Int(0) : a[0], a.back());
   }
   if (name == "clamp") {
-    if (!a[0].is_number() || !a[1].is_number() || !a[2].is_number()) return Value::Missing();
-    if (a[0].kind != a[1].kind || a[1].kind != a[2].kind || a[0].is(Kind::kFloat) ||
-        a[1].integer > a[2].integer) {
-      e.unspecified = true;  // of which kind the result is, and bounds in the wrong order
-      return Value::Missing();
-    }
-    return Value::Int(std::max(a[1].integer, std::min(a[2].integer, a[0].integer)));
+    const Value raised = NumberFunction("max", {a[0], a[1]}, e);
+    return NumberFunction("min", {raised, a[2]}, e);
   }
   if (name == "len") {
     if (a[0].is(Kind::kString)) {
@@ -391,12 +384,15 @@ Value CallBuiltin(const std::string& name, const std::vector<Value>& a, Environm
     return list;
   }
   if (name == "concat") {
-    std::string out;
+    Value list = Value::List({});
+    std::string text;
+    bool lists = true;
     for (const Value& value : a) {
-      if (!value.is(Kind::kString)) e.unspecified = true;
-      out += value.text;
+      lists = lists && value.is(Kind::kList);
+      list.items.insert(list.items.end(), value.items.begin(), value.items.end());
+      text += Display(value, e);
     }
-    return Value::String(out);
+    return lists ? list : Value::String(text);
   }
   Value result = NumberFunction(name, a, e);
   if (result.missing()) result = TextFunction(name, a, e);

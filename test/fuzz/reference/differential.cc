@@ -148,7 +148,7 @@ std::string CompareFunctions(Choices& choices, int functions, int events, Tally*
     call->kind = engine::ExprKind::kCall;
     call->text = function.name.text;
     for (size_t i = 0; i < function.parameters.size(); ++i) {
-      call->children.push_back(generator.Expression(Want::kInt, 2));
+      call->children.push_back(generator.MostlyPresent(generator.Expression(Want::kInt, 2)));
       call->labels.emplace_back();
     }
     calls.push_back(std::move(call));

@@ -78,10 +78,9 @@ Value Literal(const engine::Literal& literal) {
   return Value::Missing();
 }
 
-// The first arm whose literal equals the value, or that takes all.
+// The first arm whose literal equals the value, ⊥ being null (§2.3), or that takes all.
 Value Match(const Expr& expr, Environment& e) {
   const Value subject = Evaluate(*expr.children[0], e);
-  if (subject.missing()) e.unspecified = true;  // whether `null`, a name or `_` takes ⊥ is open
   for (size_t i = 0; i < expr.arms.size(); ++i) {
     const MatchArm& arm = expr.arms[i];
     if (arm.kind == MatchArm::Kind::kLiteral &&
@@ -96,9 +95,16 @@ Value Match(const Expr& expr, Environment& e) {
   return Value::Missing();
 }
 
-bool IsKind(const Value& value, const std::string& kind, Environment& e) {
-  if (value.missing() && kind != "null") e.unspecified = true;
+// ⊥ is of the kind null (§2.3).
+bool IsKind(const Value& value, const std::string& kind) {
   return KindName(value.kind) == (kind == "str" ? "string" : kind);
+}
+
+// Whether the right side is not looked at.
+bool Decides(engine::BinaryOp op, const Value& left) {
+  if (op == engine::BinaryOp::kAnd) return left.is(Kind::kBool) && !left.is_true();
+  if (op == engine::BinaryOp::kOr) return left.is_true();
+  return op == engine::BinaryOp::kCoalesce && !left.null_or_missing();
 }
 
 // ---- Functions.
@@ -154,7 +160,6 @@ Flow RunStatement(const Stmt& stmt, Environment& e, Call& call) {
       Value value = Evaluate(*stmt.variable.value, e);
       const bool global = stmt.variable.kind == engine::VariableKind::kAssign &&
                           e.locals->find(name) == e.locals->end();
-      if (global && value.missing()) e.unspecified = true;
       (global ? e.globals : *e.locals)[name] = std::move(value);
       return Flow::kNext;
     }
@@ -193,14 +198,12 @@ Flow Run(const Block& block, Environment& e, Call& call) {
   return Flow::kNext;
 }
 
+// A call with a ⊥ argument is ⊥ (§2.3).
 Value CallFunction(const FunctionDecl& function, const std::vector<Value>& arguments,
                    Environment& e) {
-  // §2.3 has such a call ⊥, which may be meant of built-ins only.
-  for (const Value& argument : arguments) {
-    if (argument.missing()) e.unspecified = true;
-  }
   std::map<std::string, Value> locals;
   for (size_t i = 0; i < arguments.size(); ++i) {
+    if (arguments[i].missing()) return Value::Missing();
     locals[function.parameters[i].name.text] = arguments[i];
   }
   std::map<std::string, Value>* const outer_locals = std::exchange(e.locals, &locals);
@@ -252,9 +255,10 @@ Value Evaluate(const Expr& expr, Environment& e) {
     case ExprKind::kBinary: {
       const Value left = Evaluate(*expr.children[0], e);
       if (expr.binary == engine::BinaryOp::kIs || expr.binary == engine::BinaryOp::kIsNot) {
-        return Value::Bool(IsKind(left, expr.children[1]->text, e) ==
+        return Value::Bool(IsKind(left, expr.children[1]->text) ==
                            (expr.binary == engine::BinaryOp::kIs));
       }
+      if (Decides(expr.binary, left)) return left;
       return Binary(expr.binary, left, Evaluate(*expr.children[1], e));
     }
     case ExprKind::kIf: {

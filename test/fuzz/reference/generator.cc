@@ -313,8 +313,16 @@ ExprPtr Generator::Call(const char* name, std::vector<Want> wants, int depth) {
 
 ExprPtr Generator::UserCall(int depth) {
   const engine::FunctionDecl& function = choices_.Of(*functions_);
-  return Call(function.name.text.c_str(), std::vector<Want>(function.parameters.size(), Want::kInt),
-              depth);
+  ExprPtr call = Call(function.name.text.c_str(),
+                      std::vector<Want>(function.parameters.size(), Want::kInt), depth);
+  for (ExprPtr& argument : call->children) argument = MostlyPresent(std::move(argument));
+  return call;
+}
+
+// A call with a missing argument is not made: few should be.
+ExprPtr Generator::MostlyPresent(ExprPtr expr) {
+  if (choices_.OneIn(4)) return expr;
+  return Binary(BinaryOp::kCoalesce, std::move(expr), Int(choices_.Below(5)));
 }
 
 ExprPtr Generator::IntExpression(int depth) {
@@ -651,7 +659,16 @@ Stmt Generator::Loop(int depth, int loops, engine::Block* before) {
         break;
       case 2:
         loop.expr = Expression(Want::kMap, 1);
-        if (loop.expr->kind != ExprKind::kMap) loop.expr = Named("o");
+        if (loop.expr->kind != ExprKind::kMap) {  // an int would make as many turns
+          loop.expr = New(ExprKind::kIf);
+          ExprPtr is_map = New(ExprKind::kCall);
+          is_map->text = "is_map";
+          is_map->children.push_back(Named("o"));
+          is_map->labels.emplace_back();
+          loop.expr->children.push_back(std::move(is_map));
+          loop.expr->children.push_back(Named("o"));
+          loop.expr->children.push_back(Int(2));
+        }
         break;
       default: {
         loop.expr = New(ExprKind::kSlice);

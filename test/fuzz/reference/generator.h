@@ -40,6 +40,7 @@ class Generator {
   explicit Generator(Choices& choices) : choices_(choices) {}
 
   engine::ExprPtr Expression(Want want, int depth);
+  engine::ExprPtr MostlyPresent(engine::ExprPtr expr);
   // Calls the ones before it only. Ends for every event.
   engine::FunctionDecl Function(const std::string& name,
                                 const std::vector<engine::FunctionDecl>& before);
