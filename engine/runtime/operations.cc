@@ -289,7 +289,6 @@ Value ApplyUnary(UnaryOp op, const Value& a) {
       return Is(a, ValueKind::kInt) ? Value::Int(~a.integer()) : Value();
     case UnaryOp::kNegate:
       if (Is(a, ValueKind::kInt)) return Value::Int(WrapSubtract(0, a.integer()));
-      if (Is(a, ValueKind::kDuration)) return Value::Duration(WrapSubtract(0, a.integer()));
       return Is(a, ValueKind::kFloat) ? Value::Float(-a.real()) : Value();
   }
   return Value();
