@@ -349,6 +349,8 @@ using Statement = std::variant<StreamDecl, EventDecl, VariableDecl, TypeDecl, Fu
 
 struct Program {
   std::vector<Statement> statements;
+  // Names of declarations that were reported: nothing is to be said about what refers to them.
+  std::vector<std::string> broken;
 };
 
 }  // namespace varpulis::engine
