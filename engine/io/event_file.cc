@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "engine/lang/source_text.h"
 #include "engine/runtime/event.h"
 
 namespace varpulis::engine {
@@ -127,6 +128,7 @@ absl::StatusOr<bool> LineFile::NextLines(std::string_view* lines) {
     RETURN_IF_ERROR(Fill());
   }
   if (whole_ && checked_ <= begin_) CheckAhead(std::min(end_, begin_ + kChunk));
+  if (at_start() && checked_ > begin_) begin_ += ByteOrderMark({buffer_.get(), checked_});
   if (checked_ > begin_) {
     *lines = std::string_view(buffer_.get() + begin_, checked_ - begin_);
     return true;
@@ -168,8 +170,9 @@ absl::StatusOr<bool> LineFile::Next(std::string_view* line) {
   if (line_end > checked_ && !simdjson::validate_utf8(begin, size)) {
     return absl::InvalidArgumentError("text is not UTF-8");
   }
+  const size_t mark = at_start() ? ByteOrderMark(std::string_view(begin, size)) : 0;
   begin_ = line_end + (newline != nullptr ? 1 : 0);
-  *line = std::string_view(begin, size);
+  *line = std::string_view(begin + mark, size - mark);
   return true;
 }
 

@@ -12,8 +12,8 @@
 
 namespace varpulis::engine {
 
-// The lines of a file of any length, in memory that does not grow with it; or the whole of it in
-// memory. Thread-compatible.
+// The lines of a file of any length, without a byte order mark at its start, in memory that does
+// not grow with it; or the whole of it in memory. Thread-compatible.
 class LineFile {
  public:
   // Called before each read of what is no regular file, with its descriptor: may wait for input.
@@ -61,6 +61,7 @@ class LineFile {
   absl::Status Fill();
   absl::Status ReadWhole();
   void CheckAhead(size_t end);
+  bool at_start() const { return before_buffer_ + begin_ == 0; }
 
   std::string path_;
   int fd_;

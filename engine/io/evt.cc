@@ -9,6 +9,7 @@
 
 #include "base/status_macros.h"
 #include "engine/io/event_line.h"
+#include "engine/lang/source_text.h"
 #include "engine/runtime/batch_codec.h"
 
 namespace varpulis::engine {
@@ -22,6 +23,7 @@ absl::StatusOr<std::vector<varpulis::v1::Event>> ParseEventText(std::string_view
   Arena arena;
   EventLineReader reader(none, &any, arena);
   std::vector<varpulis::v1::Event> events;
+  text.remove_prefix(ByteOrderMark(text));
   for (size_t number = 1; !text.empty(); ++number) {
     const size_t newline = text.find('\n');
     const std::string_view line = text.substr(0, newline);

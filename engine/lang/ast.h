@@ -349,9 +349,8 @@ using Statement = std::variant<StreamDecl, EventDecl, VariableDecl, TypeDecl, Fu
 
 struct Program {
   std::vector<Statement> statements;
-  // Functions whose declarations were refused: they are missing above, but calls of them are no
-  // mistakes of their own.
-  std::vector<std::string> broken_functions;
+  // Names of declarations that were reported: nothing is to be said about what refers to them.
+  std::vector<std::string> broken;
 };
 
 }  // namespace varpulis::engine

@@ -67,7 +67,6 @@ void Checker::Declare(std::string_view code, std::string_view what, const Name& 
 }
 
 void Checker::Collect() {
-  broken_functions_.insert(program_.broken_functions.begin(), program_.broken_functions.end());
   for (const Statement& statement : program_.statements) {
     if (const auto* event = std::get_if<EventDecl>(&statement)) {
       Declare("E001", "event", event->name, event_names_);
@@ -104,10 +103,10 @@ void Checker::CheckEvent(const EventDecl& event) {
   }
   if (!event.parent.has_value()) return;
   if (!events_.contains(event.parent->text)) {
-    if (diagnostics_.full()) return;
+    if (broken_.contains(event.parent->text)) return;
     diagnostics_.Error(event.parent->span, "E109",
                        Concat("there is no event `", event.parent->text, "` to extend"),
-                       DidYouMean(event.parent->text, Sorted(event_names_)));
+                       ErrorHint(event.parent->text, [&] { return Sorted(event_names_); }));
     return;
   }
   // Follow the chain at most once around.
@@ -149,6 +148,13 @@ void Checker::CheckVariable(const VariableDecl& variable) {
   Scope scope;
   CheckExpr(*variable.value, scope);
   const std::string& name = variable.name.text;
+  const Initial initial = InitialValue(*variable.value, initial_);
+  if (initial.state == Initial::State::kMissing) {
+    diagnostics_.Error(variable.value->span, "E106",
+                       Concat("the value of `", name, "` cannot be computed"));
+  }
+  const bool fixed = variable.kind == VariableKind::kLet || variable.kind == VariableKind::kConst;
+  if (fixed && initial.state == Initial::State::kKnown) initial_.emplace(name, initial.value);
   auto found = variables_.find(name);
   if (variable.kind == VariableKind::kAssign) {
     if (found != variables_.end() && !mutable_variables_.contains(name)) {
@@ -208,7 +214,7 @@ CheckedProgram ParseAndCheck(std::string_view source, bool runnable) {
   }
   DiagnosticList diagnostics(source);
   checked.program = ParseSource(source, diagnostics);
-  Checker(checked.program, diagnostics).Run(checked.result);
+  Checker(checked.program, diagnostics, runnable).Run(checked.result);
   if (runnable) ReportUnsupported(checked.program, diagnostics);
   checked.result.diagnostics = diagnostics.Take();
   return checked;

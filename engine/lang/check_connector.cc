@@ -32,8 +32,8 @@ constexpr ConnectorParam kParams[] = {
 const ConnectorDecl* Checker::FindConnector(const Name& name) {
   auto found = connectors_.find(name.text);
   if (found != connectors_.end()) return found->second;
-  if (diagnostics_.full()) return nullptr;
-  const std::string nearest = DidYouMean(name.text, Sorted(connector_names_));
+  if (broken_.contains(name.text)) return nullptr;
+  const std::string nearest = ErrorHint(name.text, [&] { return Sorted(connector_names_); });
   diagnostics_.Error(name.span, "E030", Concat("there is no connector `", name.text, "`"),
                      nearest.empty() ? Concat("declare it: connector ", name.text,
                                               " = mqtt(url: \"…\"); also kafka, nats, http, file, "
@@ -60,7 +60,6 @@ void Checker::CheckConnectorParams(const ConnectorDecl& connector, bool from,
       if (known.connector == type && known.name == param.label.text) found = &known;
     }
     if (found == nullptr || !(from ? found->from : found->to)) {
-      if (diagnostics_.enough_warnings()) return;
       std::string hint = DidYouMean(param.label.text, valid);
       if (hint.empty()) {
         hint = valid.empty() ? "it takes none" : "it takes";

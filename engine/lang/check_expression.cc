@@ -133,12 +133,11 @@ void Checker::CheckName(const Expr& expr, const Scope& scope) {
   if (scope.IsLocal(name)) return;
   const bool variable = variables_.contains(name);
   if (!scope.has_event) {
-    if (variable || diagnostics_.full()) return;
+    if (variable || broken_.contains(name)) return;
     diagnostics_.Error(expr.span, "E106", Concat("there is no variable `", name, "` so far"),
-                       DidYouMean(name, variable_names_));
+                       ErrorHint(name, [&] { return variable_names_; }));
     return;
   }
-  if (diagnostics_.enough_warnings()) return;
   const bool field = scope.shape != nullptr && scope.shape->Has(name);
   if (field && variable) {
     diagnostics_.Warn(expr.span, "W102",
@@ -153,18 +152,20 @@ void Checker::CheckName(const Expr& expr, const Scope& scope) {
     return;
   }
   if (scope.shape == nullptr || name == "timestamp") return;
-  std::vector<std::string> candidates = scope.shape->names;
-  candidates.insert(candidates.end(), variable_names_.begin(), variable_names_.end());
   diagnostics_.Warn(expr.span, "W100", Concat(scope.shape->owner, " has no field `", name, "`"),
-                    DidYouMean(name, candidates));
+                    WarningHint(name, [&] {
+                      std::vector<std::string> candidates = scope.shape->names;
+                      candidates.insert(candidates.end(), variable_names_.begin(),
+                                        variable_names_.end());
+                      return candidates;
+                    }));
 }
 
 void Checker::CheckField(const Expr& member, const Shape& shape) {
   if (shape.Has(member.text) || member.text == "timestamp") return;
-  if (diagnostics_.enough_warnings()) return;
   diagnostics_.Warn(member.main_span, "W100",
                     Concat(shape.owner, " has no field `", member.text, "`"),
-                    DidYouMean(member.text, shape.names));
+                    WarningHint(member.text, [&] { return shape.names; }));
 }
 
 // The event type behind a stream that changes nothing, else its own name.
@@ -273,10 +274,9 @@ void Checker::CheckMember(const Expr& expr, Scope& scope) {
     return name.compare(0, prefix.size(), prefix) == 0;
   });
   if (!joined) return CheckName(base, scope);
-  if (diagnostics_.enough_warnings()) return;
   diagnostics_.Warn(expr.main_span, "W100",
                     Concat("`", base.text, "` has no field `", expr.text, "` in ", shape.owner),
-                    DidYouMean(Concat(prefix, expr.text), shape.names));
+                    WarningHint(Concat(prefix, expr.text), [&] { return shape.names; }));
 }
 
 // `len(b)`, `sum(b.v)` with an alias of the pattern.
@@ -313,19 +313,20 @@ void Checker::CheckCall(const Expr& expr, Scope& scope) {
   if (const BuiltinInfo* info = FindBuiltin(expr.text); info != nullptr) {
     return CheckArguments(expr, std::nullopt, info->min_arguments, info->max_arguments);
   }
-  // The lambda in that variable, or the declaration, is reported already.
-  if (diagnostics_.full() || scope.IsLocal(expr.text)) return;
-  if (broken_functions_.contains(expr.text)) return;
+  // The lambda in that variable is reported already.
+  if (broken_.contains(expr.text) || scope.IsLocal(expr.text)) return;
   std::string hint;
   if (expr.text == "emit") {
     hint = "`emit Type(field: value)` is a statement of a function; a stream has `.emit(…)`";
   } else if (IsAggregateName(expr.text)) {
     hint = "it is an aggregate: use it in `.aggregate(…)`";
   } else {
-    std::vector<std::string> names = BuiltinNames();
-    for (const auto& [name, function] : functions_) names.push_back(name);
-    std::sort(names.begin(), names.end());
-    hint = DidYouMean(expr.text, names);
+    hint = ErrorHint(expr.text, [&] {
+      std::vector<std::string> names = BuiltinNames();
+      for (const auto& [name, function] : functions_) names.push_back(name);
+      std::sort(names.begin(), names.end());
+      return names;
+    });
   }
   diagnostics_.Error(expr.main_span, "E050", Concat("there is no function `", expr.text, "`"),
                      std::move(hint));

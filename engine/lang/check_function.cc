@@ -179,13 +179,15 @@ void Checker::CheckAssignment(const VariableDecl& variable, const BlockContext& 
   }
   auto global = variables_.find(name);
   if (global == variables_.end()) {
-    if (diagnostics_.full()) return;
-    std::vector<std::string> names;
-    for (const auto& [local, is_assignable] : *context.assignable) {
-      if (is_assignable) names.emplace_back(local);
-    }
-    std::sort(names.begin(), names.end());
-    const std::string nearest = DidYouMean(name, names);
+    if (broken_.contains(name)) return;
+    const std::string nearest = ErrorHint(name, [&] {
+      std::vector<std::string> names;
+      for (const auto& [local, is_assignable] : *context.assignable) {
+        if (is_assignable) names.emplace_back(local);
+      }
+      std::sort(names.begin(), names.end());
+      return names;
+    });
     diagnostics_.Error(variable.name.span, "E106", Concat("there is no variable `", name, "`"),
                        nearest.empty() ? Concat("declare it: var ", name, " = …") : nearest);
     return;

@@ -110,10 +110,10 @@ void Checker::CheckFields(const StreamOp& op, Chain& chain) {
     const std::string& label = named.label.text;
     // The name of a context, which becomes no field.
     if (op.kind == OpKind::kEmit && label == "context" && named.expr->kind == ExprKind::kName) {
-      if (!context_names_.contains(named.expr->text) && !diagnostics_.enough_warnings()) {
+      if (!context_names_.contains(named.expr->text)) {
         diagnostics_.Warn(named.expr->span, "W105",
                           Concat("there is no context `", named.expr->text, "`"),
-                          DidYouMean(named.expr->text, Sorted(context_names_)));
+                          WarningHint(named.expr->text, [&] { return Sorted(context_names_); }));
       }
       continue;
     }
@@ -126,8 +126,8 @@ void Checker::CheckFields(const StreamOp& op, Chain& chain) {
   }
   if (op.kind == OpKind::kTap) return;
   if (op.emit_as.has_value() && !events_.contains(op.emit_as->text) &&
-      !diagnostics_.enough_warnings()) {
-    const std::string nearest = DidYouMean(op.emit_as->text, Sorted(event_names_));
+      !broken_.contains(op.emit_as->text)) {
+    const std::string nearest = WarningHint(op.emit_as->text, [&] { return Sorted(event_names_); });
     diagnostics_.Warn(
         op.emit_as->span, "W031", Concat("event type `", op.emit_as->text, "` is not declared"),
         nearest.empty() ? Concat("declare it: event ", op.emit_as->text, ": …") : nearest);
@@ -200,7 +200,10 @@ std::optional<Literal> Checker::CheckConstant(const Expr& expr, std::string_view
     return std::nullopt;
   }
   std::optional<Literal> value = constants_.Fold(expr);
-  if (!value.has_value()) {
+  const bool negated = expr.kind == ExprKind::kUnary && expr.unary == UnaryOp::kNegate;
+  if (!value.has_value() && negated && constants_.Fold(*expr.children[0]).has_value()) {
+    diagnostics_.Error(expr.span, "E061", Concat(what, " needs a positive duration"), "such as 5s");
+  } else if (!value.has_value()) {
     diagnostics_.Error(expr.span, "E126", Concat(what, " must be known before the program runs"),
                        "use a literal or a `const`");
   }
@@ -289,8 +292,8 @@ void Checker::CheckLog(const StreamOp& op, Scope& scope) {
 }
 
 void Checker::CheckContext(const Name& name) {
-  if (context_names_.contains(name.text) || diagnostics_.full()) return;
-  const std::string nearest = DidYouMean(name.text, Sorted(context_names_));
+  if (context_names_.contains(name.text) || broken_.contains(name.text)) return;
+  const std::string nearest = ErrorHint(name.text, [&] { return Sorted(context_names_); });
   diagnostics_.Error(name.span, "E031", Concat("there is no context `", name.text, "`"),
                      nearest.empty() ? Concat("declare it: context ", name.text) : nearest);
 }

@@ -62,15 +62,38 @@ void Checker::FindInputs(CheckResult& result) {
       const std::string& type = read.type->text;
       if (type.empty() || stream_index_.contains(type) || !inputs.insert(type).second) continue;
       result.input_event_types.push_back(type);
-      if (events_.contains(type) || diagnostics_.enough_warnings()) continue;
-      std::vector<std::string> names = Sorted(event_names_);
-      for (std::string& name : Sorted(stream_names_)) names.push_back(std::move(name));
-      for (std::string& name : Sorted(pattern_names_)) names.push_back(std::move(name));
-      const std::string nearest = DidYouMean(type, names);
+      if (events_.contains(type) || broken_.contains(type)) continue;
+      const std::string nearest = WarningHint(type, [&] {
+        const absl::flat_hash_set<std::string> behind = Behind(stream->name.text);
+        std::vector<std::string> names = Sorted(event_names_);
+        for (std::string& name : Sorted(stream_names_)) {
+          // Not those that would feed on themselves.
+          if (!behind.contains(name)) names.push_back(std::move(name));
+        }
+        for (std::string& name : Sorted(pattern_names_)) names.push_back(std::move(name));
+        return names;
+      });
       diagnostics_.Warn(read.type->span, "W030", Concat("there is no event or stream `", type, "`"),
                         nearest.empty() ? "it is taken for an event type from outside" : nearest);
     }
   }
+}
+
+// The stream and all that it feeds.
+absl::flat_hash_set<std::string> Checker::Behind(const std::string& stream) const {
+  std::vector<std::vector<size_t>> readers(streams_.size());
+  for (size_t i = 0; i < streams_.size(); ++i) {
+    for (const Edge& edge : edges_[i]) readers[edge.producer].push_back(i);
+  }
+  absl::flat_hash_set<std::string> behind;
+  std::vector<size_t> open = {stream_index_.at(stream)};
+  while (!open.empty()) {
+    const size_t at = open.back();
+    open.pop_back();
+    if (!behind.insert(streams_[at]->name.text).second) continue;
+    open.insert(open.end(), readers[at].begin(), readers[at].end());
+  }
+  return behind;
 }
 
 // Depth first, without recursion: chains of streams may be long. Returns the streams with sources

@@ -3,6 +3,7 @@
 
 #include "engine/lang/checker.h"
 #include "engine/lang/concat.h"
+#include "engine/lang/supported.h"
 
 namespace varpulis::engine {
 
@@ -228,6 +229,7 @@ void Checker::CheckSourceOps(const StreamDecl& stream, bool has_steps) {
                        "write .where(…)");
   }
   for (const StreamOp& op : stream.ops) {
+    if (runnable_ && !RunsInThisBuild(op.kind)) continue;  // E110 says it
     const bool needs_steps = op.kind == OpKind::kWithin || op.kind == OpKind::kNot;
     if (needs_steps && !has_steps) {
       diagnostics_.Error(op.name.span, "E020", Concat("`.", op.name.text, "` without a pattern"),

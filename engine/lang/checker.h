@@ -22,8 +22,13 @@ namespace varpulis::engine {
 // borrows the program. The codes are listed in docs/diagnostics.md.
 class Checker {
  public:
-  Checker(const Program& program, DiagnosticList& diagnostics)
-      : program_(program), diagnostics_(diagnostics), constants_(program) {}
+  // `runnable`: what this build does not run is reported elsewhere.
+  Checker(const Program& program, DiagnosticList& diagnostics, bool runnable)
+      : program_(program),
+        diagnostics_(diagnostics),
+        runnable_(runnable),
+        constants_(program),
+        broken_(program.broken.begin(), program.broken.end()) {}
 
   void Run(CheckResult& result);
 
@@ -106,6 +111,15 @@ class Checker {
   void CheckParams(const std::vector<NamedExpr>& params);
   ShapePtr ShapeOfEvent(const std::string& name);
   static std::vector<std::string> Sorted(const absl::flat_hash_map<std::string, Span>& names);
+  // DidYouMean, or an empty string for a message that is only counted. `candidates()` makes them.
+  template <typename Candidates>
+  std::string ErrorHint(std::string_view name, const Candidates& candidates) const {
+    return diagnostics_.enough_errors() ? "" : DidYouMean(name, candidates());
+  }
+  template <typename Candidates>
+  std::string WarningHint(std::string_view name, const Candidates& candidates) const {
+    return diagnostics_.enough_warnings() ? "" : DidYouMean(name, candidates());
+  }
 
   // check_expression.cc
   void CheckExpr(const Expr& expr, Scope& scope);
@@ -144,6 +158,7 @@ class Checker {
   std::vector<size_t> StreamOrder();
   void ReportCycle(const std::vector<std::pair<size_t, size_t>>& path, size_t start);
   void FindInputs(CheckResult& result);
+  absl::flat_hash_set<std::string> Behind(const std::string& stream) const;
   // Every event type and stream that `stream` reads, in order of the source, with the place in the
   // stream where it says so. Patterns are looked through.
   struct Read {
@@ -223,13 +238,15 @@ class Checker {
 
   const Program& program_;
   DiagnosticList& diagnostics_;
+  const bool runnable_;
   const Constants constants_;
+  const absl::flat_hash_set<std::string> broken_;
+  absl::flat_hash_map<std::string, Literal> initial_;  // of `let` and `const`, where it is known
   std::vector<const StreamDecl*> streams_;
   absl::flat_hash_map<std::string, size_t> stream_index_;
   absl::flat_hash_map<std::string, const EventDecl*> events_;
   absl::flat_hash_map<std::string, ShapePtr> event_shapes_;
   absl::flat_hash_map<std::string, const FunctionDecl*> functions_;
-  absl::flat_hash_set<std::string> broken_functions_;
   absl::flat_hash_map<std::string, const ConnectorDecl*> connectors_;
   // Stable: CheckPattern holds a reference while it looks up others.
   absl::flat_hash_map<std::string, std::unique_ptr<PatternInfo>> patterns_;

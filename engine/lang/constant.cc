@@ -114,9 +114,7 @@ std::optional<Literal> Constants::Fold(const Expr& expr) const {
         operand->real = -operand->real;
         return operand;
       }
-      const bool integer =
-          operand->kind == LiteralKind::kInt || operand->kind == LiteralKind::kDuration;
-      if (!integer) return std::nullopt;
+      if (operand->kind != LiteralKind::kInt) return std::nullopt;  // vpl.md §2.2
       return FoldInteger(BinaryOp::kSubtract, operand->kind, 0, operand->integer);
     }
     case ExprKind::kBinary: {
@@ -129,6 +127,61 @@ std::optional<Literal> Constants::Fold(const Expr& expr) const {
     default:
       return std::nullopt;
   }
+}
+
+namespace {
+
+bool IsNumber(const Literal& literal) {
+  return literal.kind == LiteralKind::kInt || literal.kind == LiteralKind::kFloat;
+}
+
+bool IsZero(const Literal& literal) {
+  return (literal.kind == LiteralKind::kInt && literal.integer == 0) ||
+         (literal.kind == LiteralKind::kFloat && literal.real == 0);
+}
+
+bool IsArithmetic(BinaryOp op) {
+  return op == BinaryOp::kAdd || op == BinaryOp::kSubtract || op == BinaryOp::kMultiply ||
+         op == BinaryOp::kDivide || op == BinaryOp::kModulo || op == BinaryOp::kPower;
+}
+
+// Whether arithmetic on it alone, or with what is no text, never has a value.
+bool IsNoNumber(const Literal& literal) {
+  return literal.kind == LiteralKind::kNull || literal.kind == LiteralKind::kBool ||
+         literal.kind == LiteralKind::kString;
+}
+
+Initial Missing() { return {Initial::State::kMissing, {}}; }
+
+}  // namespace
+
+Initial InitialValue(const Expr& expr, const absl::flat_hash_map<std::string, Literal>& names) {
+  using State = Initial::State;
+  if (expr.kind == ExprKind::kLiteral) return {State::kKnown, expr.literal};
+  if (expr.kind == ExprKind::kName) {
+    auto found = names.find(expr.text);
+    return found == names.end() ? Initial() : Initial{State::kKnown, found->second};
+  }
+  if (expr.kind == ExprKind::kUnary && expr.unary == UnaryOp::kNegate) {
+    Initial operand = InitialValue(*expr.children[0], names);
+    if (operand.state != State::kKnown) return operand;
+    if (!IsNumber(operand.value)) return Missing();
+    const std::optional<Literal> value =
+        FoldBinary(BinaryOp::kMultiply, operand.value, Number(LiteralKind::kInt, -1));
+    return value.has_value() ? Initial{State::kKnown, *value} : Initial();
+  }
+  if (expr.kind != ExprKind::kBinary || !IsArithmetic(expr.binary)) return {};
+  const Initial left = InitialValue(*expr.children[0], names);
+  const Initial right = InitialValue(*expr.children[1], names);
+  if (left.state == State::kMissing || right.state == State::kMissing) return Missing();
+  const bool divides = expr.binary == BinaryOp::kDivide || expr.binary == BinaryOp::kModulo;
+  if (divides && right.state == State::kKnown && IsZero(right.value)) return Missing();
+  if (left.state != State::kKnown || right.state != State::kKnown) return {};
+  const bool texts = left.value.kind == LiteralKind::kString &&
+                     right.value.kind == LiteralKind::kString && expr.binary == BinaryOp::kAdd;
+  if (!texts && (IsNoNumber(left.value) || IsNoNumber(right.value))) return Missing();
+  const std::optional<Literal> value = FoldBinary(expr.binary, left.value, right.value);
+  return value.has_value() ? Initial{State::kKnown, *value} : Initial();
 }
 
 std::optional<Literal> FoldConstant(const Expr& expr, const Program& program) {

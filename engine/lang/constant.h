@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <string_view>
 
 #include "absl/container/flat_hash_map.h"
@@ -22,6 +23,13 @@ class Constants {
  private:
   absl::flat_hash_map<std::string_view, Literal> values_;
 };
+
+// What an initialiser is worth, as far as literals and the values of `names` tell.
+struct Initial {
+  enum class State { kUnknown, kMissing, kKnown } state = State::kUnknown;
+  Literal value;  // of kKnown
+};
+Initial InitialValue(const Expr& expr, const absl::flat_hash_map<std::string, Literal>& names);
 
 // The same for one expression. Callers with many build a Constants once.
 std::optional<Literal> FoldConstant(const Expr& expr, const Program& program);

@@ -1,11 +1,13 @@
 #include "engine/lang/diagnostics.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 
 #include "engine/lang/concat.h"
+#include "engine/lang/source_text.h"
 
 namespace varpulis::engine {
 namespace {
@@ -38,20 +40,20 @@ size_t EditDistance(std::string_view a, std::string_view b, size_t limit) {
 }  // namespace
 
 LineIndex::LineIndex(std::string_view source) : source_(source) {
-  starts_.push_back(0);
+  starts_.push_back(ByteOrderMark(source));
   for (size_t i = 0; i < source.size(); ++i) {
     if (source[i] == '\n') starts_.push_back(i + 1);
   }
 }
 
 int LineIndex::Line(size_t offset) const {
-  auto after = std::upper_bound(starts_.begin(), starts_.end(), offset);
+  auto after = std::upper_bound(starts_.begin(), starts_.end(), std::max(offset, starts_[0]));
   return static_cast<int>(after - starts_.begin());
 }
 
 int LineIndex::Column(size_t offset) const {
   const size_t start = starts_[static_cast<size_t>(Line(offset)) - 1];
-  const size_t end = std::min(offset, source_.size());
+  const size_t end = std::max(start, std::min(offset, source_.size()));
   return static_cast<int>(CountCharacters(source_.substr(start, end - start))) + 1;
 }
 
@@ -66,17 +68,38 @@ std::string_view LineIndex::LineText(int line) const {
 
 void DiagnosticList::Error(Span span, std::string code, std::string message, std::string hint,
                            std::optional<Span> related) {
-  if (errors_++ >= kMaxItems) return;
   Add(Severity::kError, span, std::move(code), std::move(message), std::move(hint), related);
 }
 
 void DiagnosticList::Warn(Span span, std::string code, std::string message, std::string hint) {
-  if (warnings_++ >= kMaxItems) return;
   Add(Severity::kWarning, span, std::move(code), std::move(message), std::move(hint), std::nullopt);
 }
 
 void DiagnosticList::Add(Severity severity, Span span, std::string code, std::string message,
                          std::string hint, std::optional<Span> related) {
+  Tally& tally = severity == Severity::kError ? errors_ : warnings_;
+  if (muted_ || tally.count >= kMaxCounted) return;
+  auto closed = closed_.lower_bound(std::max(span.end, span.begin + 1));
+  if (closed != closed_.begin() && std::prev(closed)->second > span.begin) return;
+  if (!tally.seen.emplace(span.begin, code, message).second) return;
+  ++tally.count;
+  if (tally.shown >= kMaxShown || ++tally.places[{span.begin, code}] > kMaxPerPlace) {
+    if (tally.count == tally.shown + 1) tally.first_hidden = span;
+    return;
+  }
+  ++tally.shown;
+  Diagnostic diagnostic =
+      Make(severity, span, std::move(code), std::move(message), std::move(hint));
+  if (related.has_value()) diagnostic.related_line = lines_.Line(related->begin);
+  items_.push_back({span.begin, std::move(diagnostic)});
+}
+
+void DiagnosticList::SayNoMoreAbout(Span span) {
+  if (closed_.size() < kMaxCounted) closed_.emplace(span.begin, span.end);
+}
+
+Diagnostic DiagnosticList::Make(Severity severity, Span span, std::string code, std::string message,
+                                std::string hint) const {
   Diagnostic diagnostic;
   diagnostic.severity = severity;
   diagnostic.code = std::move(code);
@@ -86,18 +109,31 @@ void DiagnosticList::Add(Severity severity, Span span, std::string code, std::st
   diagnostic.end_column = one_line ? lines_.Column(span.end) : diagnostic.column + 1;
   diagnostic.message = std::move(message);
   diagnostic.hint = std::move(hint);
-  if (related.has_value()) diagnostic.related_line = lines_.Line(related->begin);
-  items_.push_back({span.begin, std::move(diagnostic)});
+  return diagnostic;
 }
 
 std::vector<Diagnostic> DiagnosticList::Take() {
   std::stable_sort(items_.begin(), items_.end(),
                    [](const Item& a, const Item& b) { return a.offset < b.offset; });
   std::vector<Diagnostic> result;
-  result.reserve(items_.size());
+  result.reserve(items_.size() + 2);
   for (Item& item : items_) result.push_back(std::move(item.diagnostic));
   items_.clear();
+  TakeRest(Severity::kError, errors_, result);
+  TakeRest(Severity::kWarning, warnings_, result);
   return result;
+}
+
+void DiagnosticList::TakeRest(Severity severity, const Tally& tally,
+                              std::vector<Diagnostic>& result) const {
+  const size_t hidden = tally.count - tally.shown;
+  if (hidden == 0) return;
+  const bool error = severity == Severity::kError;
+  result.push_back(
+      Make(severity, tally.first_hidden, error ? "E141" : "W141",
+           Concat(tally.count >= kMaxCounted ? "at least " : "", hidden, " more ",
+                  error ? "error" : "warning", hidden == 1 ? " is" : "s are", " not shown"),
+           "the first of them is here"));
 }
 
 std::string HintText(const Diagnostic& diagnostic) {
@@ -121,7 +157,8 @@ std::string FormatDiagnostic(const Diagnostic& diagnostic, std::string_view sour
            "] ", diagnostic.message, "\n");
   // A line too long for a screen is cut around the place; the caret stays below its token.
   constexpr size_t kBefore = 80, kShown = 160;
-  const std::string_view line = LineIndex(source).LineText(diagnostic.line);
+  const std::string text = ValidUtf8(LineIndex(source).LineText(diagnostic.line));
+  const std::string_view line = text;
   size_t start = 0;
   int characters = 1;
   while (start < line.size() && characters < diagnostic.column) {

@@ -1,10 +1,16 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <tuple>
+#include <utility>
 #include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 
 namespace varpulis::engine {
 
@@ -54,7 +60,8 @@ class LineIndex {
   std::vector<size_t> starts_;
 };
 
-// Collects what the passes over one source have to say. Thread-compatible.
+// Collects what the passes over one source have to say. The same code and text at the same place
+// count once: a compile-time `for` repeats a mistake in its body. Thread-compatible.
 class DiagnosticList {
  public:
   explicit DiagnosticList(std::string_view source) : lines_(source) {}
@@ -63,28 +70,49 @@ class DiagnosticList {
              std::optional<Span> related = std::nullopt);
   void Warn(Span span, std::string code, std::string message, std::string hint = "");
 
-  bool has_errors() const { return errors_ > 0; }
-  // No further errors are kept once the list is full, so that garbage cannot fill memory.
-  bool full() const { return errors_ >= kMaxItems; }
-  // The same for warnings: making further ones is wasted work.
-  bool enough_warnings() const { return warnings_ >= kMaxItems; }
+  bool has_errors() const { return errors_.count > 0; }
+  // No further errors are shown: making hints for them is wasted work.
+  bool enough_errors() const { return errors_.count >= kMaxShown; }
+  bool enough_warnings() const { return warnings_.count >= kMaxShown; }
+  // Further ones are not even counted, so that garbage cannot fill memory.
+  bool full() const { return errors_.count >= kMaxCounted; }
   const LineIndex& lines() const { return lines_; }
-  // In source order.
+  // Further messages whose place overlaps `span` would be false: it was no token.
+  void SayNoMoreAbout(Span span);
+  // While it is muted, nothing is taken.
+  void set_muted(bool muted) { muted_ = muted; }
+  // In source order; then how many more there are, as E141 and W141.
   std::vector<Diagnostic> Take();
 
  private:
-  static constexpr size_t kMaxItems = 100;
-  void Add(Severity severity, Span span, std::string code, std::string message, std::string hint,
-           std::optional<Span> related);
+  static constexpr size_t kMaxShown = 100;
+  static constexpr size_t kMaxCounted = 10'000;
+  // Texts with the number of a loop in them differ for one mistake, which must not hide others.
+  static constexpr int kMaxPerPlace = 3;
 
   struct Item {
     size_t offset;
     Diagnostic diagnostic;
   };
+  // Of one severity.
+  struct Tally {
+    size_t count = 0;
+    size_t shown = 0;
+    Span first_hidden;
+    absl::flat_hash_map<std::pair<size_t, std::string>, int> places;  // by offset and code
+    absl::flat_hash_set<std::tuple<size_t, std::string, std::string>> seen;
+  };
+  void Add(Severity severity, Span span, std::string code, std::string message, std::string hint,
+           std::optional<Span> related);
+  Diagnostic Make(Severity severity, Span span, std::string code, std::string message,
+                  std::string hint) const;
+  void TakeRest(Severity severity, const Tally& tally, std::vector<Diagnostic>& result) const;
+
   LineIndex lines_;
   std::vector<Item> items_;
-  size_t errors_ = 0;
-  size_t warnings_ = 0;
+  Tally errors_, warnings_;
+  std::map<size_t, size_t> closed_;  // begin and end of what SayNoMoreAbout named
+  bool muted_ = false;
 };
 
 // The candidate nearest to `name` (case-insensitive Levenshtein distance of at most a third to a

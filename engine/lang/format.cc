@@ -9,6 +9,7 @@
 #include "engine/lang/concat.h"
 #include "engine/lang/format_spacing.h"
 #include "engine/lang/parser.h"
+#include "engine/lang/source_text.h"
 #include "engine/lang/tree.h"
 
 namespace varpulis::engine {
@@ -219,6 +220,7 @@ std::string Tree(std::string_view source, std::string* errors) {
 }  // namespace
 
 absl::StatusOr<std::string> FormatSource(std::string_view source) {
+  source.remove_prefix(ByteOrderMark(source));
   if (source.size() > kMaxSourceBytes) {
     return absl::InvalidArgumentError(
         Concat("the program is larger than ", kMaxSourceBytes, " bytes\n"));

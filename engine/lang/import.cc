@@ -9,6 +9,7 @@
 #include "engine/lang/concat.h"
 #include "engine/lang/lexer.h"
 #include "engine/lang/parser.h"
+#include "engine/lang/source_text.h"
 
 namespace varpulis::engine {
 namespace {
@@ -33,6 +34,7 @@ class Loader {
   }
 
   void Append(const std::string& path, std::string text, int depth) {
+    text.erase(0, ByteOrderMark(text));
     std::string blanked = text;
     if (text.size() <= kMaxSourceBytes) {
       DiagnosticList ignored(text);  // the checks of the whole say it again

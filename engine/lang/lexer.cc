@@ -11,6 +11,7 @@
 #include "absl/time/civil_time.h"
 
 #include "engine/lang/concat.h"
+#include "engine/lang/source_text.h"
 
 namespace varpulis::engine {
 namespace {
@@ -56,10 +57,22 @@ void AppendUtf8(uint32_t code, std::string* out) {
 class Lexer {
  public:
   Lexer(std::string_view source, DiagnosticList& diagnostics, const SourceMap* map)
-      : source_(source), diagnostics_(diagnostics), map_(map) {}
+      : source_(source),
+        diagnostics_(diagnostics),
+        map_(map),
+        at_(ByteOrderMark(source)),
+        line_start_(at_) {}
 
   std::vector<Token> Run() {
     while (SkipSpace() && Next()) {
+    }
+    for (Problem& problem : problems_) {
+      const Span span = Original(problem.span);
+      if (!problem.code.empty()) {
+        diagnostics_.Error(span, std::move(problem.code), std::move(problem.message),
+                           std::move(problem.hint));
+      }
+      diagnostics_.SayNoMoreAbout(span);
     }
     Token end;
     end.span = Original({source_.size(), source_.size()});
@@ -90,7 +103,7 @@ class Lexer {
       } else if (Rest("/*")) {
         const size_t close = source_.find("*/", at_ + 2);
         if (close == std::string_view::npos) {
-          diagnostics_.Error(Original({at_, at_ + 2}), "E101", "comment without `*/`");
+          Fail(2, "comment without `*/`").open_end = true;
           at_ = source_.size();
           return false;
         }
@@ -125,15 +138,18 @@ class Lexer {
     return tokens_.back();
   }
 
-  void Fail(size_t length, std::string message, std::string hint = "") {
-    diagnostics_.Error(Original({at_, at_ + length}), "E101", std::move(message), std::move(hint));
-    starts_line_ = false;
-    at_ += length;
+  Token& Fail(size_t length, std::string message, std::string hint = "") {
+    return AddError("E101", length, std::move(message), std::move(hint));
+  }
+  Token& AddError(std::string code, size_t length, std::string message, std::string hint) {
+    problems_.push_back(
+        {{at_, at_ + length}, std::move(code), std::move(message), std::move(hint)});
+    return Add(TokenKind::kError, length);
   }
 
   // False when lexing must stop.
   bool Next() {
-    if (diagnostics_.full()) return false;
+    if (problems_.size() >= kMaxProblems) return false;
     const char c = source_[at_];
     if (IsNameStart(c)) {
       size_t end = at_ + 1;
@@ -146,7 +162,7 @@ class Lexer {
     } else if (c == '@') {
       Timestamp();
     } else {
-      return Symbol();
+      Symbol();
     }
     return true;
   }
@@ -178,7 +194,10 @@ class Lexer {
       const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
       if (parsed.ec != std::errc()) {  // out of range; tiny numbers round to what is nearest
         value = std::strtod(std::string(digits).c_str(), nullptr);
-        if (std::isinf(value)) return Fail(digits.size(), "number is too large for 64 bits");
+        if (std::isinf(value)) {
+          Fail(digits.size(), "number is too large for 64 bits");
+          return;
+        }
       }
       Add(TokenKind::kFloat, digits.size()).real = value;
       return;
@@ -187,7 +206,10 @@ class Lexer {
     const bool fits =
         std::from_chars(digits.data(), digits.data() + digits.size(), value).ec == std::errc();
     if (!is_float && suffix.empty()) {
-      if (!fits) return Fail(digits.size(), "integer does not fit 64 bits");
+      if (!fits) {
+        Fail(digits.size(), "integer does not fit 64 bits");
+        return;
+      }
       Add(TokenKind::kInt, digits.size()).integer = value;
       return;
     }
@@ -195,7 +217,8 @@ class Lexer {
       if (is_float || unit.name != suffix) continue;
       int64_t nanoseconds = 0;
       if (!fits || __builtin_mul_overflow(value, unit.nanoseconds, &nanoseconds)) {
-        return Fail(word_end - at_, "duration is too long");
+        Fail(word_end - at_, "duration is too long");
+        return;
       }
       Add(TokenKind::kDuration, word_end - at_).integer = nanoseconds;
       return;
@@ -225,13 +248,37 @@ class Lexer {
       }
     }
     if (i >= source_.size()) {
+      RewindToOpenString();
       const size_t line_end = std::min(source_.find('\n', at_), source_.size());
-      return Fail(std::max<size_t>(1, line_end - at_), "string without closing quote");
+      Fail(std::max<size_t>(1, line_end - at_), "string without closing quote").open_end = true;
+      return;
     }
     const size_t begin = at_;
     Add(TokenKind::kString, i + 1 - at_).string = std::move(text);
     const size_t last_newline = source_.substr(begin, i - begin).rfind('\n');
     if (last_newline != std::string_view::npos) line_start_ = begin + last_newline + 1;
+  }
+
+  // The quote that has no partner is the last one of the program, yet the missing one is where a
+  // string began to take the program for its text: it spans lines, and a name follows at once.
+  void RewindToOpenString() {
+    if (++rewinds_ > kMaxRewinds) return;
+    for (size_t i = 0; i < tokens_.size(); ++i) {
+      const Token& token = tokens_[i];
+      const auto begin = static_cast<size_t>(token.text.data() - source_.data());
+      if (token.kind != TokenKind::kString || !IsNameStart(At(begin + token.text.size())) ||
+          token.text.find('\n') == std::string_view::npos) {
+        continue;
+      }
+      at_ = begin;
+      line_start_ = begin - static_cast<size_t>(token.column);
+      starts_line_ = token.starts_line;
+      tokens_.resize(i);
+      depth_ = 0;
+      for (const Token& kept : tokens_) CountBracket(kept.text);
+      while (!problems_.empty() && problems_.back().span.begin > begin) problems_.pop_back();
+      return;
+    }
   }
 
   // `\u{…}` at *i.
@@ -295,40 +342,52 @@ class Lexer {
         days * 86400 + int64_t{hour} * 3600 + int64_t{minute} * 60 + second - offset;
     if (!ok || __builtin_mul_overflow(seconds, kSecond, &ns)) {
       while (IsNameChar(At(i)) || At(i) == ':' || At(i) == '+') ++i;
-      return Fail(std::max<size_t>(1, i - at_), "not a timestamp",
-                  "write @2026-01-31 or @2026-01-31T23:59:59Z, with a zone such as +02:00");
+      Fail(std::max<size_t>(1, i - at_), "not a timestamp",
+           "write @2026-01-31 or @2026-01-31T23:59:59Z, with a zone such as +02:00");
+      return;
     }
     Add(TokenKind::kTimestamp, i - at_).integer = ns;
   }
 
-  bool Symbol() {
+  void CountBracket(std::string_view text) {
+    if (text == "(" || text == "[" || text == "{") ++depth_;
+    if (text == ")" || text == "]" || text == "}") depth_ = std::max(0, depth_ - 1);
+  }
+
+  void Symbol() {
     for (std::string_view symbol : kSymbols) {
       if (!Rest(symbol)) continue;
-      if (symbol == "(" || symbol == "[" || symbol == "{") {
-        if (++depth_ > kMaxBracketDepth) {
-          diagnostics_.Error(Original({at_, at_ + 1}), "E102",
-                             Concat("brackets are nested more than ", kMaxBracketDepth, " deep"));
-          return false;
+      const int outside = depth_;
+      CountBracket(symbol);
+      if (std::max(outside, depth_) > kMaxBracketDepth) {
+        if (outside == kMaxBracketDepth) {
+          AddError("E102", 1, Concat("brackets are nested more than ", kMaxBracketDepth, " deep"),
+                   "");
+        } else {
+          problems_.push_back({{at_, at_ + 1}, "", "", ""});
+          Add(TokenKind::kError, symbol.size());
         }
-      } else if (symbol == ")" || symbol == "]" || symbol == "}") {
-        depth_ = std::max(0, depth_ - 1);
-      } else if (symbol == "&" && At(at_ + 1) == '&') {
+        tokens_.back().open_end = true;
+        return;
+      }
+      if (symbol == "&" && At(at_ + 1) == '&') {
         Fail(2, "`&&` is not an operator", "write `and`");
-        return true;
+        return;
       } else if (symbol == "|" && At(at_ + 1) == '|') {
         Fail(2, "`||` is not an operator", "write `or`");
-        return true;
+        return;
       }
       Add(TokenKind::kSymbol, symbol.size());
-      return true;
+      return;
     }
     if (source_[at_] == '!') {
       Fail(1, "`!` is not an operator", "write `not`");
-      return true;
+      return;
     }
     if (source_[at_] == ';') {
       Fail(1, "`;` is not used", "statements need no terminator");
-      return true;
+      tokens_.pop_back();
+      return;
     }
     size_t length = 1;
     while ((static_cast<unsigned char>(At(at_ + length)) & 0xC0) == 0x80) ++length;
@@ -336,17 +395,28 @@ class Lexer {
     Fail(length, byte < 0x20 || byte == 0x7F || byte >= 0x80
                      ? "unexpected character"
                      : Concat("unexpected character `", source_.substr(at_, length), "`"));
-    return true;
   }
+
+  // Told at the end only, since it may turn out to be text.
+  struct Problem {
+    Span span;
+    std::string code;  // empty: as the one before
+    std::string message;
+    std::string hint;
+  };
+  static constexpr size_t kMaxProblems = 10'000;
 
   std::string_view source_;
   DiagnosticList& diagnostics_;
   const SourceMap* map_;
-  size_t at_ = 0;
-  size_t line_start_ = 0;
+  size_t at_;
+  size_t line_start_;
   bool starts_line_ = true;
   int depth_ = 0;
+  static constexpr int kMaxRewinds = 20;
+  int rewinds_ = 0;
   std::vector<Token> tokens_;
+  std::vector<Problem> problems_;
 };
 
 }  // namespace

@@ -35,10 +35,13 @@ class Parser {
   bool ParseStatement(Program& program);
   bool ParseLooseStatement();
   void SkipStatement(int column);
+  void SkipLooseStatement(int column);
+  bool AtStatementLine(int column) const;
 
   // parser_declaration.cc.
   bool ParseEvent(Program& program);
   bool ParseEventFields(EventDecl& event, int column);
+  bool ParseEventField(EventDecl& event);
   bool ParseType(std::string* type, bool* optional);
   bool ParseFullType(std::string* type);  // with its `?`
   bool ParseTypeDecl(Program& program);
@@ -140,8 +143,18 @@ class Parser {
     return tokens_[std::min(at_ + ahead, tokens_.size() - 1)];
   }
   bool AtNextStatement() const;
+  bool AtDeclaration(size_t ahead = 0) const;
+  // Where the line of the next token begins.
+  int LineColumn() const { return Peek().starts_line ? Peek().column : line_column_; }
   bool AtName() const { return Peek().kind == TokenKind::kName; }
-  const Token& Take() { return tokens_[at_ + 1 < tokens_.size() ? at_++ : at_]; }
+  const Token& Take() {
+    const Token& token = tokens_[at_ + 1 < tokens_.size() ? at_++ : at_];
+    if (token.starts_line) line_column_ = token.column;
+    if (token.open_end) diagnostics_.set_muted(true);  // for the rest of the statement
+    return token;
+  }
+  bool AtError() const { return Peek().kind == TokenKind::kError; }
+  void SkipStrayErrors();
   bool Accept(std::string_view text);
   bool Expect(std::string_view symbol, std::string_view where);
   bool TakeName(std::string_view what, Name* name);
@@ -175,6 +188,8 @@ class Parser {
   DiagnosticList& diagnostics_;
   size_t at_ = 0;
   int depth_ = 0;
+  int line_column_ = 0;        // of the last token taken
+  bool mixed_indent_ = false;  // E112 was reported in this function
   ExprMode mode_;
 };
 

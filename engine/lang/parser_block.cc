@@ -50,20 +50,24 @@ bool Parser::CheckIndent(const Token& first, const Token& token) {
   const bool mixed = indent == Indent::kMixed ||
                      (first.starts_line && indent != Indent::kNone && IndentOf(first) != indent);
   if (!mixed) return true;
+  mixed_indent_ = true;
   diagnostics_.Error(token.span, "E112", "tabs and spaces are mixed in one block",
                      "indent with one of them only");
   return false;
 }
 
 bool Parser::ParseFunction(Program& program) {
+  const int column = LineColumn();
   const Token& opener = Take();
   FunctionDecl function;
-  if (!TakeName("the name of the function", &function.name)) return false;
-  if (!ParseParameters(function) || (Accept("->") && !ParseFullType(&function.result_type)) ||
-      !ParseBlock("fn", opener, &function.body)) {
-    program.broken_functions.push_back(std::move(function.name.text));
+  if (!TakeName("the name of the function", &function.name) || !ParseParameters(function)) {
     return false;
   }
+  if (Accept("->") && !ParseFullType(&function.result_type)) return false;
+  const ModeScope scope(*this, {.stops_at_op = false, .column = column});
+  mixed_indent_ = false;
+  if (!ParseBlock("fn", opener, &function.body)) return false;
+  if (mixed_indent_) SkipInBlock(column);  // where the block ends is not clear
   function.span = SpanFrom(opener.span.begin);
   program.statements.emplace_back(std::move(function));
   return true;
@@ -146,6 +150,8 @@ bool Parser::AtStatementEnd(const Token& first) const {
 bool Parser::ParseBlockStatement(int column, Block* block) {
   const ModeScope scope(*this, {.stops_at_op = false, .column = column});
   const Token& first = Peek();
+  diagnostics_.set_muted(false);
+  if (AtError()) return false;
   Stmt stmt;
   if (first.Is("if")) {
     if (!ParseIfStatement(stmt, column)) return false;

@@ -6,7 +6,7 @@
 namespace varpulis::engine {
 
 bool Parser::ParseEvent(Program& program) {
-  const int column = Peek().column;
+  const int column = LineColumn();
   const size_t begin = Take().span.begin;
   EventDecl event;
   if (!TakeName("the name of the event type", &event.name) ||
@@ -25,20 +25,36 @@ bool Parser::ParseEvent(Program& program) {
   return true;
 }
 
-// Fields on the line of the declaration, or on lines indented deeper than `column`.
+// Fields on the line of the declaration, or on lines indented deeper than `column`; -1: in braces.
 bool Parser::ParseEventFields(EventDecl& event, int column) {
   const Token& first = Peek();
-  while (AtName() && Peek(1).IsSymbol(":") && !(Peek().starts_line && Peek().column <= column)) {
-    if (column >= 0 && !CheckIndent(first, Peek())) return false;
-    EventField field;
-    TakeName("a field", &field.name);
-    Take();
-    if (!ParseType(&field.type, &field.optional)) return false;
-    event.fields.push_back(std::move(field));
-    Accept(",");
+  const bool block = first.starts_line && column >= 0;
+  bool ok = true, same_indent = true;
+  while (Peek().kind != TokenKind::kEnd && !(Peek().starts_line && Peek().column <= column)) {
+    if (!block && !(AtName() && Peek(1).IsSymbol(":"))) break;
+    if (column >= 0 && same_indent) same_indent = CheckIndent(first, Peek());
+    const size_t before = at_;
+    if (ParseEventField(event)) continue;
+    if (!block) return false;
+    // The next line is another field.
+    ok = false;
+    if (at_ == before) Take();
+    while (Peek().kind != TokenKind::kEnd && !Peek().starts_line) Take();
   }
-  if (AtName() && !Peek().starts_line) return Unexpected("`name: type`");
-  if (AtName() && Peek().column > column && column >= 0) return Unexpected("`name: type`");
+  if (block) return ok && same_indent;
+  const bool ours = !Peek().starts_line || (column >= 0 && Peek().column > column);
+  if (AtName() && ours && (column < 0 || !AtDeclaration())) return Unexpected("`name: type`");
+  return same_indent;
+}
+
+bool Parser::ParseEventField(EventDecl& event) {
+  if (!AtName() || !Peek(1).IsSymbol(":")) return Unexpected("`name: type`");
+  EventField field;
+  TakeName("a field", &field.name);
+  Take();
+  if (!ParseType(&field.type, &field.optional)) return false;
+  event.fields.push_back(std::move(field));
+  Accept(",");
   return true;
 }
 
@@ -65,7 +81,6 @@ bool Parser::ParseType(std::string* type, bool* optional) {
     if (!TakeName("a type", &name)) return false;
     if (!hint.empty() && hint != "write `event`" && hint != "write `fn`") {
       diagnostics_.Error(name.span, "E100", Concat("`", name.text, "` is not a type"), hint);
-      return false;
     }
     if (name.text == "Stream" && Accept("<") &&
         (!ParseType(&inner, &inner_optional) || !Expect(">", "after the type"))) {

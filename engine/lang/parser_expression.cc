@@ -100,8 +100,27 @@ bool Parser::AtExprBoundary() const {
          Peek(1).IsSymbol(":=");
 }
 
+// What is no token, behind a value: it stands for an operator when a value follows on its line, and
+// else for nothing.
+void Parser::SkipStrayErrors() {
+  while (AtError() && !Peek().starts_line) {
+    const Token& next = Peek(1);
+    const bool value = next.kind != TokenKind::kEnd && !next.starts_line &&
+                       (next.kind != TokenKind::kSymbol || next.Is("(") || next.Is("["));
+    if (value || SyntaxHint(Peek().text) != "") return;
+    Take();
+  }
+}
+
 bool Parser::PeekBinary(BinaryOp* op, int* level, int* tokens) const {
   const Token& token = Peek();
+  if (token.kind == TokenKind::kError && !token.starts_line) {
+    const bool both = token.text == "&&";
+    *tokens = 1;
+    *op = both ? BinaryOp::kAnd : BinaryOp::kOr;
+    *level = both ? kAndLevel : kOrLevel;
+    return true;
+  }
   if (token.kind != TokenKind::kSymbol && token.kind != TokenKind::kName) return false;
   *tokens = 1;
   if (token.Is("not") && Peek(1).Is("in")) {
@@ -178,7 +197,7 @@ ExprPtr Parser::MakeUnary(UnaryOp op, Span op_span, ExprPtr operand) {
 }
 
 ExprPtr Parser::ParseNot() {
-  if (!Peek().Is("not")) return ParsePower();
+  if (!Peek().Is("not") && !(AtError() && Peek().text == "!")) return ParsePower();
   if (!Enter()) return nullptr;
   const Span op_span = Take().span;
   ExprPtr operand = ParseBinary(kCompareLevel);
@@ -223,6 +242,7 @@ ExprPtr Parser::ParsePostfix() {
       break;
     }
   }
+  SkipStrayErrors();
   return expr;
 }
 

@@ -52,7 +52,7 @@ void Parser::ParseRepeat(PatternStep& step) {
 bool Parser::ParseStep(PatternStep& step) {
   const Token& next = Peek(1);
   const bool all = Peek().Is("all") && next.kind == TokenKind::kName && !next.Is("where") &&
-                   !next.Is("as") && !next.starts_line;
+                   !next.Is("as") && !next.starts_line && !AtDeclaration(1);
   if (all) Take();
   if (!TakeName("an event type or a stream", &step.type)) return false;
   ParseRepeat(step);
@@ -123,7 +123,7 @@ bool Parser::ParsePattern(Program& program) {
   decl.span = SpanFrom(begin);
   program.statements.emplace_back(std::move(decl));
   const Token& after = Peek();
-  if (after.kind != TokenKind::kEnd && !after.starts_line) {
+  if (after.kind != TokenKind::kEnd && !after.starts_line && !AtDeclaration()) {
     return Unexpected("`within`, `partition by` or a new line");
   }
   return true;

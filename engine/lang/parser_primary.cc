@@ -68,6 +68,8 @@ ExprPtr Parser::ParseLiteral() {
         literal.integer = token.Is("true") ? 1 : 0;
       }
       break;
+    case TokenKind::kError:
+      break;  // it stands for a value
     case TokenKind::kEnd:
     case TokenKind::kSymbol:
       Unexpected("an expression");
@@ -108,7 +110,10 @@ ExprPtr Parser::ParseIfRest(Span word, ExprPtr condition) {
 bool Parser::AtMatch() const {
   const Token& next = Peek(1);
   if (!Peek().Is("match")) return false;
-  if (next.kind == TokenKind::kInt || next.kind == TokenKind::kString) return true;
+  if (next.kind == TokenKind::kInt || next.kind == TokenKind::kString ||
+      next.kind == TokenKind::kError) {
+    return true;
+  }
   return next.kind == TokenKind::kName && !next.starts_line && !next.Is("and") && !next.Is("or") &&
          !next.Is("in") && !next.Is("is") && !next.Is("not") && !next.Is("then") &&
          !next.Is("else") && !next.Is("as") && !next.Is("within");

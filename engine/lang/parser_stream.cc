@@ -20,7 +20,7 @@ bool Parser::ParseStream(Program& program) {
   stream.span = SpanFrom(begin);
   program.statements.emplace_back(std::move(stream));
   const Token& after = Peek();
-  if (after.kind != TokenKind::kEnd && !after.starts_line) {
+  if (after.kind != TokenKind::kEnd && !after.starts_line && !AtDeclaration()) {
     return Unexpected("`.operator(…)` or a new line");
   }
   return true;
@@ -43,7 +43,7 @@ bool Parser::ParseSource(StreamSource& source) {
 bool Parser::ParseTypeSource(StreamSource& source) {
   const Token& next = Peek(1);
   source.all = Peek().Is("all") && next.kind == TokenKind::kName && !next.Is("where") &&
-               !next.Is("as") && !next.starts_line;
+               !next.Is("as") && !next.starts_line && !AtDeclaration(1);
   if (source.all) Take();
   if (!TakeName("an event type or a stream", &source.type)) return false;
   if (Peek().IsSymbol(".") && Peek(1).Is("from") && Peek(2).IsSymbol("(")) {

@@ -1,5 +1,7 @@
 #include "engine/lang/supported.h"
 
+#include <algorithm>
+#include <iterator>
 #include <string>
 #include <string_view>
 
@@ -81,6 +83,10 @@ class Reporter {
 };
 
 }  // namespace
+
+bool RunsInThisBuild(OpKind op) {
+  return std::find(std::begin(kOps), std::end(kOps), op) == std::end(kOps);
+}
 
 void ReportUnsupported(const Program& program, DiagnosticList& diagnostics) {
   Reporter report(diagnostics);

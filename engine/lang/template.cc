@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 
 #include "engine/lang/concat.h"
+#include "engine/lang/source_text.h"
 
 namespace varpulis::engine {
 namespace {
@@ -125,7 +126,7 @@ class Expander {
     next_map_ = SourceMap();
     bool found = false;
     size_t kept_from = 0;
-    for (size_t at = 0; at < text_.size();) {
+    for (size_t at = ByteOrderMark(text_); at < text_.size();) {
       const size_t end = LineEnd(at);
       std::optional<LoopHeader> header;
       if (text_.compare(at, 3, "for") == 0) header = HeaderReader(Line(at, end)).Read();
@@ -269,8 +270,8 @@ Span SourceMap::Original(Span expanded) const {
 
 ExpandedSource ExpandTemplates(std::string_view source, DiagnosticList& diagnostics) {
   // Most programs have no loop at all, and then nothing is copied.
-  const bool candidate =
-      source.substr(0, 3) == "for" || source.find("\nfor") != std::string_view::npos;
+  const bool candidate = source.substr(ByteOrderMark(source), 3) == "for" ||
+                         source.find("\nfor") != std::string_view::npos;
   if (!candidate) return {};
   return Expander(source, diagnostics).Run();
 }

@@ -52,6 +52,22 @@ class EventFileTest : public testing::Test {
   std::string path_;
 };
 
+TEST_F(EventFileTest, SkipsAByteOrderMark) {
+  const std::string mark = "\xEF\xBB\xBF";
+  EXPECT_THAT(AllLines(*Written(mark + "a\n" + mark + "b\n")), ElementsAre("a", mark + "b"));
+  EXPECT_THAT(AllLines(*Written(mark + "a")), ElementsAre("a"));
+  EXPECT_THAT(AllLines(*Written(mark + "\nb")), ElementsAre("", "b"));
+  std::unique_ptr<LineFile> file = Written(mark + "a\nb\n");
+  std::string_view line;
+  EXPECT_TRUE(file->Next(&line).value_or(false));
+  EXPECT_EQ(line, "a");
+  ASSERT_TRUE(file->Rewind().ok());
+  EXPECT_THAT(AllLines(*file), ElementsAre("a", "b"));
+  auto whole = LineFile::OpenWhole(path_);
+  ASSERT_TRUE(whole.ok());
+  EXPECT_THAT(AllLines(**whole), ElementsAre("a", "b"));
+}
+
 TEST_F(EventFileTest, HandsOutWholeLines) {
   EXPECT_THAT(AllLines(*Written("")), ElementsAre());
   EXPECT_THAT(AllLines(*Written("\n")), ElementsAre(""));

@@ -37,6 +37,12 @@ std::vector<std::string> Parsed(std::string_view text) {
   return result;
 }
 
+TEST(EventTextTest, SkipsAByteOrderMark) {
+  EXPECT_EQ(Parsed("\xEF\xBB\xBFT { a: 1 }\nT { a: 2 }\n"), Parsed("T { a: 1 }\nT { a: 2 }\n"));
+  EXPECT_EQ(Parsed("\xEF\xBB\xBF{\"event_type\": \"T\", \"a\": 1}"),
+            Parsed("{\"event_type\": \"T\", \"a\": 1}"));
+}
+
 TEST(EventTextTest, ReadsEveryForm) {
   EXPECT_THAT(
       Parsed("# comment\n// comment\n\n  \t\nT { a: 1, b: 2.0 };\r\nBATCH\nBATCH 5\nT{}\n"
