@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <string>
 #include <tuple>
@@ -201,12 +202,19 @@ class FunctionCompiler {
     }
   }
 
+  static bool Calls(const PlanExpr& expr) {
+    return expr.kind == PlanExprKind::kCallFunction ||
+           std::any_of(expr.children.begin(), expr.children.end(), Calls);
+  }
+
   // Jumps, to be filled in, when `expr` is true (or when it is anything else).
   void Branch(const PlanExpr& expr, bool when_true, std::vector<size_t>* jumps) {
     const int before = next_;
     const bool is_and = expr.kind == PlanExprKind::kBinary && expr.binary == BinaryOp::kAnd;
     const bool is_or = expr.kind == PlanExprKind::kBinary && expr.binary == BinaryOp::kOr;
-    if (is_and || is_or) {
+    // A left side that is neither true nor false does not decide: what the right side calls may
+    // assign variables.
+    if ((is_and || is_or) && !Calls(expr.children[1])) {
       // Only `true` counts: `a and b` is true when both are, `a or b` when one is.
       if (is_or == when_true) {
         Branch(expr.children[0], when_true, jumps);

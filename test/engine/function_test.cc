@@ -279,6 +279,16 @@ TEST(FunctionTest, AnEndlessLoopEndsWithTheBudget) {
   EXPECT_THAT(sink.all, HasSubstr("\"fields\":{\"r\":2,\"t\":1234566}"));
 }
 
+TEST(FunctionTest, OnlyTrueAndFalseLeaveTheRightSideOut) {
+  const std::string program =
+      "var hits = 0\nfn hit() -> bool:\n    hits := hits + 1\n    true\n"
+      "fn f(x: bool) -> int:\n    if x and hit():\n        return 1\n"
+      "    if x or hit():\n        return 2\n    3\n"
+      "stream S = E.emit(r: f(v), h: hits)";
+  EXPECT_THAT(RunShort(program, "E{v:true}\nE{v:false}\nE{v:null}\n"),
+              ElementsAre("S{\"r\":1,\"h\":1}", "S{\"r\":2,\"h\":2}", "S{\"r\":2,\"h\":4}"));
+}
+
 TEST(FunctionTest, InitialisersShareABudget) {
   RunLimits limits;
   EXPECT_EQ(limits.load_steps, 100'000'000);  // what docs/language.md says
