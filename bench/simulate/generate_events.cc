@@ -23,8 +23,8 @@ int main(int argc, char** argv) {
     std::printf(
         "Reading { sensor: \"s%llu\", zone: \"%c\", temperature: %llu.%02llu, humidity: %llu }\n",
         static_cast<unsigned long long>(sensor), static_cast<char>('a' + zone),
-        static_cast<unsigned long long>(hundredths / 100 + 5),
-        static_cast<unsigned long long>(hundredths % 100),
+        static_cast<unsigned long long>(hundredths) / 100 + 5,
+        static_cast<unsigned long long>(hundredths) % 100,
         static_cast<unsigned long long>(humidity));
   }
   return 0;

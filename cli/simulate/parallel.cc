@@ -58,7 +58,7 @@ class Spreader {
       Give();
     }
     while (said_ < given_) SayNext();
-    RETURN_IF_ERROR(read);
+    if (!read.ok()) return read;
     return !too_late_;
   }
 

@@ -16,7 +16,7 @@ namespace varpulis::engine {
 // Thread-compatible.
 class Arena {
  public:
-  explicit Arena(size_t first_block = 64 * 1024) : block_size_(first_block) {}
+  explicit Arena(size_t first_block = size_t{64} << 10) : block_size_(first_block) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
