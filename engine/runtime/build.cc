@@ -79,6 +79,13 @@ class GraphBuilder {
       const ExpressionPtr initialiser = CompileExpression(assignment.value, scratch);
       const Value value = EvaluateIn(*initialiser, eval);
       const auto index = static_cast<size_t>(assignment.global);
+      const size_t bytes = graph_->limits_.variables_bytes;
+      if (!graph_->globals_.Set(index, value, bytes)) {
+        errors_->push_back(
+            {assignment.span, "E106",
+             Concat("the value of `", plan_.globals[index].name, "` ", Globals::TooLarge(bytes))});
+        return;
+      }
       if (value.missing()) {
         errors_->push_back(
             {assignment.span, "E106",
@@ -87,7 +94,6 @@ class GraphBuilder {
                  : graph_->error_});
         graph_->error_.clear();
       }
-      graph_->globals_.Set(index, value);
       graph_->globals_.EndEvent();
       scratch.Reset();
     }

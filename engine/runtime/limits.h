@@ -5,7 +5,8 @@
 
 namespace varpulis::engine {
 
-// What one input event may cost (vpl.md §1.7). Tests set smaller ones.
+// What one input event may cost, and what it may leave behind (vpl.md §1.7). Tests set smaller
+// ones.
 struct RunLimits {
   // Of one call of a function from a stream, with everything it calls: loop turns and calls.
 #ifdef FUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION
@@ -16,7 +17,15 @@ struct RunLimits {
   // Of text, lists and maps that such a call makes.
   size_t call_bytes = size_t{256} << 20;
   // Of all that one event of the input makes, in all streams.
+  // Also of what it emits.
   size_t event_bytes = size_t{1} << 30;
+  // Of one list or map that an expression makes, with nothing shared, and its levels: as many as an
+  // event may have, so that every pipeline can read what another emits.
+  size_t value_bytes = size_t{256} << 20;
+  uint32_t value_levels = 32;
+  // Of all variables together.
+  size_t variables_bytes = size_t{1} << 30;
 };
+inline constexpr RunLimits kDefaultLimits;
 
 }  // namespace varpulis::engine
