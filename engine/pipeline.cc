@@ -113,6 +113,11 @@ absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> Pipeline::Save() co
   return SaveGraph(*graph_);
 }
 
+absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> Pipeline::ParseCheckpoint(
+    std::string_view bytes) {
+  return ReadCheckpoint(bytes);
+}
+
 absl::Status Pipeline::Restore(const varpulis::checkpoint::v1::PipelineCheckpoint& checkpoint) {
   return RestoreGraph(checkpoint, *graph_);
 }

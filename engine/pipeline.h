@@ -84,6 +84,9 @@ class Pipeline {
 
   // The caller owns `input_position` of the checkpoint.
   absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> Save() const;
+  // What Save gave, from bytes: values in it may be nested deeper than protobuf takes by itself.
+  static absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> ParseCheckpoint(
+      std::string_view bytes);
   // Into a freshly compiled pipeline. State goes to the operator of the same stream and position if
   // its definition is unchanged, and is dropped otherwise. Refuses a newer version.
   absl::Status Restore(const varpulis::checkpoint::v1::PipelineCheckpoint& checkpoint);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "base/status_macros.h"
+#include "engine/pipeline.h"
 #include "proto/checkpoint.pb.h"
 #include "transport/error_reply.h"
 #include "worker/inject.h"
@@ -72,11 +73,14 @@ WorkerCheckpoint Wrap(const PipelineCheckpoint& checkpoint) {
 
 absl::StatusOr<PipelineCheckpoint> Unwrap(const WorkerCheckpoint& wrapped) {
   std::string bytes;
-  PipelineCheckpoint checkpoint;
-  if (!absl::Base64Unescape(wrapped.state(), &bytes) || !checkpoint.ParseFromString(bytes)) {
+  absl::StatusOr<PipelineCheckpoint> checkpoint = absl::DataLossError("not base64");
+  if (absl::Base64Unescape(wrapped.state(), &bytes)) {
+    checkpoint = engine::Pipeline::ParseCheckpoint(bytes);
+  }
+  if (!checkpoint.ok()) {
     return MakeError("invalid_request", "checkpoint.state: not a pipeline's checkpoint");
   }
-  if (checkpoint.version() != wrapped.version()) {
+  if (checkpoint->version() != wrapped.version()) {
     return MakeError("invalid_request", "checkpoint.version: not that of its state");
   }
   return checkpoint;

@@ -17,7 +17,7 @@ namespace {
 namespace dom = simdjson::dom;
 
 absl::Status ToValue(const dom::element& in, int depth, Arena& arena, Value* out) {
-  if (depth > kMaxValueDepth) {
+  if (depth > kMaxValueDepth && (in.is_array() || in.is_object())) {
     return absl::InvalidArgumentError(absl::StrCat("value is nested deeper than ", kMaxValueDepth));
   }
   switch (in.type()) {

@@ -268,7 +268,8 @@ void AggregateSet::Finish(const char* block, RunContext& run, Value* slots) cons
         break;
       }
       case AggregateFunction::kCollect:
-        results[i] = Collected(At<Values*>(block, function.offset), *run.eval.arena);
+        results[i] =
+            MadeOfState(Collected(At<Values*>(block, function.offset), *run.eval.arena), run.eval);
         break;
       default: {
         const auto* numbers = At<Numbers*>(block, function.offset);
@@ -284,7 +285,10 @@ void AggregateSet::FinishFrom(const Value* results, RunContext& run, Value* slot
   std::copy(results, results + functions_.size(), eval.locals);
   for (size_t i = 0; i < outputs_.size(); ++i) {
     // Results may point into state that changes before the row has gone its way.
-    const Value value = CopyTo(EvaluateIn(*outputs_[i], eval), *eval.arena);
+    Value value = EvaluateIn(*outputs_[i], eval);
+    // A copy shares nothing.
+    if (value.levels() > 0 && !eval.HasRoom()) value = OverLimit(eval);
+    value = CopyTo(value, *eval.arena);
     slots[i] = value.missing() ? Value::Null() : value;
   }
 }

@@ -33,19 +33,22 @@ class Arena {
     return {copy, text.size()};
   }
   // Growing in place, for what a loop makes longer and longer: `bytes` of an allocation that ends
-  // there are free behind `end`. Only the few that grew last are remembered.
-  void KeepRoom(const void* end, size_t bytes) {
+  // there are free behind `end`. Only the few that grew last are remembered, each with a number of
+  // the caller's: what is in the allocation.
+  void KeepRoom(const void* end, size_t bytes, uint64_t content = 0) {
     if (rooms_ == nullptr) rooms_ = std::make_unique<Rooms>();
     rooms_->next = (rooms_->next + 1) % kRooms;
-    rooms_->rooms[rooms_->next] = {static_cast<const char*>(end), bytes};
+    rooms_->rooms[rooms_->next] = {static_cast<const char*>(end), bytes, content};
   }
-  // True when `bytes` behind `end` were free; they no longer are.
-  bool TakeRoom(const void* end, size_t bytes) {
+  // True when `bytes` behind `end` were free; they no longer are. `*content`, of what comes there,
+  // becomes that of the whole allocation.
+  bool TakeRoom(const void* end, size_t bytes, uint64_t* content = nullptr) {
     if (rooms_ == nullptr) return false;
     for (Room& room : rooms_->rooms) {
       if (room.end != end || room.bytes < bytes) continue;
       room.end += bytes;
       room.bytes -= bytes;
+      if (content != nullptr) *content = room.content += *content;
       return true;
     }
     return false;
@@ -82,6 +85,7 @@ class Arena {
   struct Room {
     const char* end = nullptr;
     size_t bytes = 0;
+    uint64_t content = 0;
   };
   struct Rooms {
     Room rooms[kRooms];

@@ -11,8 +11,8 @@
 namespace varpulis::engine {
 namespace {
 
-// Bounds the recursion over values that no limit of ours has seen. protobuf's own parser stops at
-// 100 nested messages.
+// Bounds the recursion over values that no limit of ours has seen. Of 32 levels of maps in an event
+// protobuf's own parser makes 99 nested messages; it stops at 100.
 constexpr int kMaxProtoDepth = 200;
 
 void SetText(std::string_view from, std::string* to) { to->assign(from.data(), from.size()); }
@@ -20,7 +20,8 @@ void SetText(std::string_view from, std::string* to) { to->assign(from.data(), f
 absl::Status FromProto(const varpulis::v1::Value& in, Arena& arena, int depth, bool check_limits,
                        Value* out) {
   using varpulis::v1::Value;
-  if (depth > (check_limits ? kMaxValueDepth : kMaxProtoDepth)) {
+  const bool nests = in.has_list_value() || in.has_map_value();
+  if (nests && depth > (check_limits ? kMaxValueDepth : kMaxProtoDepth)) {
     return absl::InvalidArgumentError(absl::StrCat("value is nested deeper than ", kMaxValueDepth));
   }
   switch (in.kind_case()) {

@@ -80,12 +80,18 @@ class GraphBuilder {
     limits.call_steps = limits.load_steps;
     eval.limits = &limits;
     graph_->functions_.BeginLoad();
-    size_t bytes = 0;
     for (const PlanAssignment& assignment : plan_.assignments) {
       // The value may point into the expression, until it is copied at the end.
       const ExpressionPtr initialiser = CompileExpression(assignment.value, scratch);
       const Value value = EvaluateIn(*initialiser, eval);
       const auto index = static_cast<size_t>(assignment.global);
+      const size_t bytes = limits.variables_bytes;
+      if (!graph_->globals_.Set(index, value, bytes)) {
+        errors_->push_back(
+            {assignment.span, "E106",
+             Concat("the value of `", plan_.globals[index].name, "` ", Globals::TooLarge(bytes))});
+        break;
+      }
       if (value.missing() || !graph_->error_.empty()) {
         errors_->push_back(
             {assignment.span, "E106",
@@ -94,16 +100,8 @@ class GraphBuilder {
                  : graph_->error_});
         graph_->error_.clear();
       }
-      graph_->globals_.Set(index, value);
       graph_->globals_.EndEvent();
       scratch.Reset();
-      bytes += graph_->globals_.all()[index].value.bytes();
-      if (bytes > limits.event_bytes) {
-        errors_->push_back({assignment.span, "E106",
-                            Concat("the variables up to `", plan_.globals[index].name,
-                                   "` begin with more than ", limits.event_bytes >> 20, " MiB")});
-        break;
-      }
     }
     graph_->functions_.EndLoad();
   }

@@ -37,18 +37,27 @@ Value Push(const Value* a, size_t, EvalContext& context) {
   if (!List(a[0]) || a[0].size() >= kMaxResultItems) return Value();
   const size_t size = a[0].size();
   const Value* end = a[0].items() + size;
-  if (size > 0 && context.arena->TakeRoom(end, sizeof(Value))) {
+  Extent extent = a[0].extent();
+  extent.Add(a[1].extent());
+  extent.units = a[1].units();
+  if (size > 0 && context.arena->TakeRoom(end, sizeof(Value), &extent.units)) {
     *const_cast<Value*>(end) = a[1];  // behind what anyone else sees of the list
-    return Value::List(a[0].items(), size + 1);
+    // The room counts exactly. The list may have lost items at its begin, but few: a copy has room
+    // for half as many again.
+    return Value::List(a[0].items(), size + 1, extent);
   }
   const size_t room = size / 2;
   Value* items = CopyItems(a[0], 1 + room, context);
   items[size] = a[1];
-  if (room > 0) context.arena->KeepRoom(items + size + 1, room * sizeof(Value));
-  return Value::List(items, size + 1);
+  extent = Value::ExtentOf(items, size + 1);
+  if (room > 0) {
+    context.arena->KeepRoom(items + size + 1, room * sizeof(Value), extent.units);
+  }
+  return Value::List(items, size + 1, extent);
 }
 Value Pop(const Value* a, size_t, EvalContext&) {
-  return List(*a) && a->size() > 0 ? Value::List(a->items(), a->size() - 1) : Value();
+  if (!List(*a) || a->size() == 0) return Value();
+  return Value::List(a->items(), a->size() - 1, a->size() == 1 ? Extent::OfEmpty() : a->extent());
 }
 
 Value Reverse(const Value* a, size_t, EvalContext& context) {

@@ -1,7 +1,10 @@
 #include "engine/runtime/checkpoint.h"
 
+#include <climits>
 #include <map>
 #include <utility>
+
+#include <google/protobuf/io/coded_stream.h>
 
 #include "absl/strings/str_cat.h"
 
@@ -112,6 +115,20 @@ checkpoint::v1::PipelineCheckpoint SaveGraph(const Graph& graph) {
     state.set_fingerprint(place.fingerprint);
     *checkpoint.add_operators() = std::move(state);
   });
+  return checkpoint;
+}
+
+absl::StatusOr<checkpoint::v1::PipelineCheckpoint> ReadCheckpoint(std::string_view bytes) {
+  // A map takes three levels of messages; around a value are the parts of its operator's state.
+  constexpr int kMaxNesting = 200;
+  checkpoint::v1::PipelineCheckpoint checkpoint;
+  google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
+                                            static_cast<int>(bytes.size()));
+  in.SetRecursionLimit(kMaxNesting);
+  if (bytes.size() > INT_MAX || !checkpoint.ParseFromCodedStream(&in) ||
+      !in.ConsumedEntireMessage()) {
+    return absl::DataLossError("not a pipeline's checkpoint");
+  }
   return checkpoint;
 }
 

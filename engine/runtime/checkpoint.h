@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -57,6 +58,7 @@ bool AddSavedPartition(const checkpoint::v1::StateRecord& record, PartitionTable
                        uint32_t* partition);
 
 checkpoint::v1::PipelineCheckpoint SaveGraph(const Graph& graph);
+absl::StatusOr<checkpoint::v1::PipelineCheckpoint> ReadCheckpoint(std::string_view bytes);
 absl::Status RestoreGraph(const checkpoint::v1::PipelineCheckpoint& checkpoint, Graph& graph);
 
 }  // namespace varpulis::engine

@@ -261,7 +261,7 @@ class MakeList final : public Expression {
       const Value value = child->Evaluate(context);
       if (!value.missing()) items[size++] = value;
     }
-    return Value::List(items, size);
+    return context.Made(Value::List(items, size));
   }
 
  private:
@@ -289,7 +289,7 @@ class MakeMap final : public Expression {
     }
     const auto end = std::remove_if(entries, entries + distinct_,
                                     [](const MapEntry& entry) { return entry.value.missing(); });
-    return Value::Map(entries, static_cast<size_t>(end - entries));
+    return context.Made(Value::Map(entries, static_cast<size_t>(end - entries)));
   }
 
  private:
@@ -350,7 +350,8 @@ class Call final : public Expression {
     }
     if (missing && !info_.takes_missing) return Value();
     if (makes_ && !context.HasRoom()) return Value();
-    return function_(arguments, children_.size(), context);
+    const Value result = function_(arguments, children_.size(), context);
+    return makes_ ? context.Made(result) : result;
   }
 
  private:
@@ -531,14 +532,54 @@ ExpressionPtr Compile(const PlanExpr& plan, Arena& literals) {
 
 }  // namespace
 
+std::string ExcessText(Excess excess, const RunLimits& limits) {
+  const auto mebibytes = [](size_t bytes) { return std::to_string(bytes >> 20) + " MiB"; };
+  switch (excess) {
+    case Excess::kNone:
+      return "";
+    case Excess::kBytes:
+      return "made more than " + mebibytes(limits.event_bytes) + " of values for one event";
+    case Excess::kValueBytes:
+      return "made a value of more than " + mebibytes(limits.value_bytes);
+    case Excess::kValueLevels:
+      return "made a value of more than " + std::to_string(limits.value_levels) + " levels";
+    case Excess::kOutput:
+      return "emitted more than " + mebibytes(limits.event_bytes) + " of values for one event";
+  }
+  return "";
+}
+
+Value EvalContext::MadeLarge(Value value) {
+  if (!value.is(ValueKind::kList) && !value.is(ValueKind::kMap)) return value;
+  const uint64_t limit = limits->value_bytes / Extent::kUnitBytes;
+  const Extent extent = ExactExtent(value, limit);
+  if (extent.units <= limit && extent.levels <= limits->value_levels) {
+    value.SetExtent(extent);
+    return value;
+  }
+  excess = extent.units > limit ? Excess::kValueBytes : Excess::kValueLevels;
+  return Value();
+}
+
 Value OverLimit(EvalContext& context) {
-  context.over_limit = false;
-  if (context.error != nullptr && context.error->empty() && context.limits != nullptr) {
-    *context.error = "expressions made more than " +
-                     std::to_string(context.limits->event_bytes >> 20) +
-                     " MiB of values for one event";
+  const Excess excess = std::exchange(context.excess, Excess::kNone);
+  if (context.error != nullptr && context.error->empty()) {
+    *context.error = "expressions " + ExcessText(excess, *context.limits);
   }
   return Value();
+}
+
+Value ToEmit(const Value& value, EvalContext& context) {
+  uint64_t units = value.units();
+  if (units > context.output_units) {
+    units = ExactExtent(value, context.output_units).units;
+  }
+  if (units > context.output_units) {
+    context.excess = Excess::kOutput;
+    return OverLimit(context);
+  }
+  context.output_units -= units;
+  return value;
 }
 
 ExpressionPtr CompileExpression(const PlanExpr& plan, Arena& literals) {

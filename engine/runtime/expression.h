@@ -17,6 +17,11 @@ namespace varpulis::engine {
 class FunctionTable;
 class Globals;
 
+// A limit that an expression ran into.
+enum class Excess : uint8_t { kNone, kBytes, kValueBytes, kValueLevels, kOutput };
+// What `excess` is about, behind a subject: `made more than …`.
+std::string ExcessText(Excess excess, const RunLimits& limits);
+
 // What an expression sees. Borrowed for the time of one evaluation.
 struct EvalContext {
   const Value* slots = nullptr;
@@ -29,17 +34,28 @@ struct EvalContext {
   Globals* global_store = nullptr;      // for functions that assign
   std::vector<Row>* emitted = nullptr;  // takes what `emit` statements make; null outside .process
   std::string* error = nullptr;         // the first limit that something ran into
-  const RunLimits* limits = nullptr;
-  size_t bytes_limit = SIZE_MAX;  // for what `arena` has handed out
-  bool over_limit = false;        // the value of the expression in work is none
+  const RunLimits* limits = &kDefaultLimits;
+  size_t bytes_limit = SIZE_MAX;       // for what `arena` has handed out
+  uint64_t output_units = UINT64_MAX;  // that may still be emitted
+  Excess excess = Excess::kNone;       // else the value of the expression in work is none
 
   // Before text, lists or maps are made. When there is no more room, the whole expression has no
   // value.
   bool HasRoom() {
     if (arena->used() <= bytes_limit) return true;
-    over_limit = true;
+    excess = Excess::kBytes;
     return false;
   }
+  // Every list or map that is made of other values goes through here. Beyond the limits of one the
+  // whole expression has no value.
+  Value Made(const Value& value) {
+    const bool fits = value.levels() <= limits->value_levels &&
+                      value.units() <= limits->value_bytes / Extent::kUnitBytes;
+    return fits ? value : MadeLarge(value);
+  }
+
+ private:
+  Value MadeLarge(Value value);
 };
 
 // A compiled expression: a tree of small nodes over slots, with the frequent forms (`slot <
@@ -60,8 +76,19 @@ Value OverLimit(EvalContext& context);
 
 inline Value EvaluateIn(const Expression& expression, EvalContext& context) {
   const Value value = expression.Evaluate(context);
-  return context.over_limit ? OverLimit(context) : value;
+  // A map of all fields of an event has a level more than the event.
+  if (value.levels() > context.limits->value_levels) context.excess = Excess::kValueLevels;
+  return context.excess != Excess::kNone ? OverLimit(context) : value;
 }
+
+// The same for a value that no expression made.
+inline Value MadeOfState(const Value& value, EvalContext& context) {
+  const Value made = context.Made(value);
+  return context.excess != Excess::kNone ? OverLimit(context) : made;
+}
+
+// `value`, when the outputs of the event have room for it, else ⊥ and a word about it.
+Value ToEmit(const Value& value, EvalContext& context);
 
 // Literals live in `literals`, which must outlive the expression. Operators over literals only are
 // computed here.

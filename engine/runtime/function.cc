@@ -75,22 +75,30 @@ std::string Grouped(int64_t number) {
 void FunctionTable::Stop(const Function& function, const std::string& why, EvalContext& context) {
   stopped_ = true;
   if (context.error != nullptr && context.error->empty()) {
-    *context.error = "function `" + function.name_ + "` " + why +
-                     (loading_ ? " while the program was loaded" : " for one event");
+    *context.error = "function `" + function.name_ + "` " + why;
   }
 }
 
 void FunctionTable::StopForBytes(const Function& function, EvalContext& context) {
   Stop(function,
-       "made more than " + std::to_string(context.limits->call_bytes >> 20) + " MiB of values",
+       "made more than " + std::to_string(context.limits->call_bytes >> 20) +
+           " MiB of values for one event",
        context);
+}
+
+void FunctionTable::StopForExcess(const Function& function, EvalContext& context) {
+  if (context.excess == Excess::kBytes) return StopForBytes(function, context);
+  Stop(function, ExcessText(context.excess, *context.limits), context);
 }
 
 // False when the call must end.
 bool FunctionTable::CountStep(const Function& function, EvalContext& context) {
   if (stopped_) return false;
   if (++steps_ > context.limits->call_steps) {
-    Stop(function, "made more than " + Grouped(context.limits->call_steps) + " steps", context);
+    Stop(function,
+         "made more than " + Grouped(context.limits->call_steps) +
+             (loading_ ? " steps while the program was loaded" : " steps for one event"),
+         context);
   }
   if (context.arena->used() > context.bytes_limit) StopForBytes(function, context);
   return !stopped_;
@@ -107,7 +115,7 @@ Value FunctionTable::Call(int index, const Value* arguments, size_t count, EvalC
   context.bytes_limit = std::min(outer_limit, context.arena->used() + context.limits->call_bytes);
   const Value result = Enter(function, arguments, count, context);
   context.bytes_limit = outer_limit;
-  context.over_limit = false;
+  context.excess = Excess::kNone;
   return result;
 }
 
@@ -115,11 +123,13 @@ Value FunctionTable::Enter(const Function& function, const Value* arguments, siz
                            EvalContext& context) {
   const size_t size = static_cast<size_t>(function.registers_) + function.constants_.size();
   if (size > kMaxStackValues) {
-    Stop(function, "has more than 65,536 variables and constants, too many to call it", context);
+    Stop(function,
+         "has more than 65,536 variables and constants, too many to call it for one event",
+         context);
     return Value();
   }
   if (depth_ >= kMaxCallDepth || used_ + size > kMaxStackValues) {
-    Stop(function, "calls itself too deeply", context);
+    Stop(function, "calls itself too deeply for one event", context);
     return Value();
   }
   if (!CountStep(function, context)) return Value();
@@ -161,14 +171,18 @@ Value FunctionTable::Run(const Function& function, Value* frame, EvalContext& co
         break;
       case Op::kSetGlobal:
         if (context.global_store != nullptr) {
-          context.global_store->Set(static_cast<size_t>(in.a), frame[in.b]);
+          const size_t bytes = context.limits->variables_bytes;
+          if (!context.global_store->Set(static_cast<size_t>(in.a), frame[in.b], bytes)) {
+            Stop(function, Globals::TooLarge(bytes), context);
+            return Value();
+          }
         }
         break;
       case Op::kTree:
         frame[in.a] = function.trees_[static_cast<size_t>(in.b)]->Evaluate(context);
         if (stopped_) return Value();
-        if (context.over_limit) {
-          StopForBytes(function, context);
+        if (context.excess != Excess::kNone) {
+          StopForExcess(function, context);
           return Value();
         }
         break;

@@ -94,6 +94,7 @@ class FunctionTable {
   Value Enter(const Function& function, const Value* arguments, size_t count, EvalContext& context);
   void Stop(const Function& function, const std::string& why, EvalContext& context);
   void StopForBytes(const Function& function, EvalContext& context);
+  void StopForExcess(const Function& function, EvalContext& context);
   bool CountStep(const Function& function, EvalContext& context);
 
   std::vector<std::unique_ptr<Function>> functions_;

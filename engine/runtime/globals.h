@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -22,13 +23,29 @@ class Globals {
   void Add(std::string name, bool is_mutable) {
     globals_.push_back({std::move(name), is_mutable, {}});
     values_.emplace_back();
+    units_.push_back(1);
+    ++total_units_;
   }
   // The value is kept as it is until EndEvent, in the arena of the event or as a part of what some
-  // variable held before: assigning in a loop copies nothing.
-  void Set(size_t index, const Value& value) {
+  // variable held before: assigning in a loop copies nothing. False, and nothing happens, when all
+  // variables together would take more than `bytes` with nothing shared.
+  bool Set(size_t index, const Value& value, size_t bytes = SIZE_MAX) {
+    const uint64_t limit = bytes / Extent::kUnitBytes;
+    const uint64_t others = total_units_ - units_[index];
+    uint64_t units = value.units();
+    if (others + units > limit) {
+      if (others < limit) units = ExactExtent(value, limit - others).units;
+      if (others + units > limit) return false;
+    }
+    Count(index, units);
     values_[index] = value;
     if (!globals_[index].changed) changed_.push_back(index);
     globals_[index].changed = true;
+    return true;
+  }
+  // The reason for false.
+  static std::string TooLarge(size_t bytes) {
+    return "made all variables together larger than " + std::to_string(bytes >> 20) + " MiB";
   }
   // Copies what changed, before the arena is emptied.
   void EndEvent() {
@@ -40,6 +57,7 @@ class Globals {
       global.value = std::move(next[i]);
       global.changed = false;
       values_[changed_[i]] = global.value.get();
+      Count(changed_[i], global.value.get().units());
     }
     changed_.clear();
   }
@@ -55,8 +73,15 @@ class Globals {
   const Value* values() const { return values_.data(); }
 
  private:
+  void Count(size_t index, uint64_t units) {
+    total_units_ += units - units_[index];
+    units_[index] = units;
+  }
+
   std::vector<Global> globals_;
   std::vector<Value> values_;
+  std::vector<uint64_t> units_;  // of the values, or a bound
+  uint64_t total_units_ = 0;
   std::vector<size_t> changed_;  // since the last EndEvent
 };
 

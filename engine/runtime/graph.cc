@@ -23,6 +23,7 @@ void Graph::ServeQueue() {
 
 Arena::Place Graph::StartEvent() {
   run_.eval.bytes_limit = arena_.used() + limits_.event_bytes;
+  run_.eval.output_units = limits_.event_bytes / Extent::kUnitBytes;
   return arena_.Here();
 }
 
@@ -45,9 +46,11 @@ void Graph::RunOne(const InputType& type, Row row) {
   EndEvent(before);
 }
 
-// Many events, along the one path that InputType::takes_batches speaks of.
+// Many events, along the one path that InputType::takes_batches speaks of. When several of them
+// run into the limits of one value, only the first says so.
 void Graph::RunPath(const InputType& type, Batch rows) {
   run_.eval.bytes_limit = SIZE_MAX;  // of many events together; none of them makes much
+  run_.eval.output_units = UINT64_MAX;
   Run(type.consumers[0], rows);
   while (!run_.queue.empty()) {  // all of one stream
     const Stream& stream = streams_[static_cast<size_t>(run_.queue[0].stream)];

@@ -230,7 +230,7 @@ Value MakeIntRange(int64_t from, int64_t to, bool inclusive, Arena& arena) {
   if (size > kMaxResultItems) return Value();
   auto* items = arena.Allocate<Value>(size);
   for (uint64_t i = 0; i < size; ++i) items[i] = Value::Int(from + static_cast<int64_t>(i));
-  return Value::List(items, size);
+  return Value::List(items, size, {.levels = 1, .units = 1 + size});
 }
 
 Value ApplyBinary(BinaryOp op, const Value& a, const Value& b, Arena& arena) {
@@ -324,7 +324,10 @@ Value SliceValue(const Value& target, const Value* from, const Value* to, Arena&
   const size_t size = list ? target.size() : CountCharacters(target.string());
   const size_t begin = from == nullptr ? 0 : Position(from->integer(), size);
   const size_t end = std::max(begin, to == nullptr ? size : Position(to->integer(), size));
-  if (list) return Value::List(target.items() + begin, end - begin);
+  if (list) {
+    return Value::List(target.items() + begin, end - begin,
+                       begin == end ? Extent::OfEmpty() : target.extent());
+  }
   const std::string_view text = target.string();
   const size_t first = OffsetOfCharacter(text, begin);
   const size_t length = OffsetOfCharacter(text.substr(first), end - begin);

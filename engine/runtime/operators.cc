@@ -27,6 +27,7 @@ void Select::OnBatch(Batch batch, RunContext& run) {
 void Emit::OnBatch(Batch batch, RunContext& run) {
   for (Row& row : batch) {
     row.slots = NewSlots(fields_, row, run);
+    for (size_t i = 0; i < fields_.size(); ++i) row.slots[i] = ToEmit(row.slots[i], run.eval);
     ++run.outputs;
     run.sink->OnOutput({stream_, event_type_, row.timestamp_ns, names_, row.slots});
   }
@@ -79,7 +80,9 @@ Output::Output(std::string stream, std::vector<std::string> names, int type_slot
 void Output::OnBatch(Batch batch, RunContext& run) {
   for (const Row& row : batch) {
     auto* values = run.eval.arena->Allocate<Value>(slots_.size());
-    for (size_t i = 0; i < slots_.size(); ++i) values[i] = row.slots[slots_[i]];
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      values[i] = ToEmit(row.slots[slots_[i]], run.eval);
+    }
     std::string_view type = stream_;
     if (type_slot_ >= 0 && row.slots[type_slot_].is(ValueKind::kString)) {
       type = row.slots[type_slot_].string();

@@ -1,6 +1,7 @@
 #include "engine/runtime/value.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -80,6 +81,58 @@ void AppendDuration(int64_t ns, std::string* out) {
 }
 
 }  // namespace
+
+Extent Value::ExtentOf(const Value* items, size_t size) {
+  Extent extent = Extent::OfEmpty();
+  for (size_t i = 0; i < size; ++i) extent.Add(items[i].extent());
+  return extent;
+}
+
+Value Value::Map(const MapEntry* entries, size_t size) {
+  Extent extent = Extent::OfEmpty();
+  for (size_t i = 0; i < size; ++i) {
+    extent.Add(entries[i].value.extent());
+    extent.units += Extent::OfText(entries[i].key.size());
+  }
+  Value result(ValueKind::kMap, 0);
+  result.data_.entries = entries;
+  result.size_ = static_cast<uint32_t>(size);
+  result.SetExtent(extent);
+  return result;
+}
+
+void Value::SetExtent(const Extent& extent) {
+  levels_ = static_cast<uint8_t>(std::min<uint32_t>(extent.levels, UINT8_MAX));
+  const uint64_t units = std::min(extent.units, Extent::kMaxUnits);
+  if (units < 2 * kMantissa) {
+    weight_ = static_cast<uint16_t>(units);
+    return;
+  }
+  // A mantissa that is rounded up to 2 * kMantissa is the next exponent.
+  const auto shift = static_cast<uint64_t>(std::bit_width(units / (2 * kMantissa)));
+  const uint64_t mantissa = (units + (uint64_t{1} << shift) - 1) >> shift;
+  weight_ = static_cast<uint16_t>(shift * kMantissa + mantissa);
+}
+
+Extent ExactExtent(const Value& value, uint64_t limit) {
+  Extent extent = Extent::OfEmpty();
+  switch (value.kind()) {
+    case ValueKind::kList:
+      for (size_t i = 0; i < value.size() && extent.units <= limit; ++i) {
+        extent.Add(ExactExtent(value.items()[i], limit - extent.units));
+      }
+      return extent;
+    case ValueKind::kMap:
+      for (size_t i = 0; i < value.size() && extent.units <= limit; ++i) {
+        extent.units += Extent::OfText(value.entries()[i].key.size());
+        if (extent.units > limit) return extent;
+        extent.Add(ExactExtent(value.entries()[i].value, limit - extent.units));
+      }
+      return extent;
+    default:
+      return value.extent();
+  }
+}
 
 Value Value::Find(std::string_view key) const {
   for (size_t i = 0; i < size_; ++i) {

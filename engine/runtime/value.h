@@ -24,11 +24,31 @@ enum class ValueKind : uint8_t {
 
 struct MapEntry;
 
+// How large a list or map is when nothing in it is shared: each value takes a unit, each key of a
+// map one, and text one more for every 16 bytes. Nothing with a limit gets near kMaxUnits.
+struct Extent {
+  static constexpr uint64_t kMaxUnits = uint64_t{1} << 31;
+  static constexpr size_t kUnitBytes = 16;
+  static uint64_t OfText(size_t bytes) { return 1 + (bytes + kUnitBytes - 1) / kUnitBytes; }
+
+  uint32_t levels = 0;  // of lists and maps: a list of numbers has one
+  uint64_t units = 1;
+
+  static Extent OfEmpty() { return {1, 1}; }
+
+  void Add(const Extent& item) {
+    if (item.levels >= levels) levels = item.levels + 1;
+    units += item.units;
+  }
+};
+
 // 16 bytes, trivially copied. Strings, lists and maps are views into an arena or an input buffer
-// that the reader of the value does not own; OwnedValue keeps one beyond that.
+// that the reader of the value does not own; OwnedValue keeps one beyond that. Lists and maps may
+// share their parts. They know their extent, or a bound of it: what walks through a value takes
+// that much time and stack, so the values that programs make have limits (EvalContext::Made).
 class Value {
  public:
-  Value() : kind_(ValueKind::kMissing), size_(0) { data_.integer = 0; }
+  Value() : Value(ValueKind::kMissing, 0) {}
 
   static Value Null() { return Value(ValueKind::kNull, 0); }
   static Value Bool(bool value) { return Value(ValueKind::kBool, value ? 1 : 0); }
@@ -46,16 +66,17 @@ class Value {
     result.size_ = static_cast<uint32_t>(text.size());
     return result;
   }
+  // Reads the items, for the extent.
   static Value List(const Value* items, size_t size) {
+    return List(items, size, ExtentOf(items, size));
+  }
+  static Value Map(const MapEntry* entries, size_t size);
+  // With an extent that is known, or a bound of it.
+  static Value List(const Value* items, size_t size, const Extent& extent) {
     Value result(ValueKind::kList, 0);
     result.data_.items = items;
     result.size_ = static_cast<uint32_t>(size);
-    return result;
-  }
-  static Value Map(const MapEntry* entries, size_t size) {
-    Value result(ValueKind::kMap, 0);
-    result.data_.entries = entries;
-    result.size_ = static_cast<uint32_t>(size);
+    result.SetExtent(extent);
     return result;
   }
 
@@ -78,13 +99,32 @@ class Value {
   const Value* items() const { return data_.items; }
   const MapEntry* entries() const { return data_.entries; }
 
+  // Of lists and maps maybe too large; see ExactExtent.
+  Extent extent() const { return {levels_, units()}; }
+  uint32_t levels() const { return levels_; }
+  uint64_t units() const {
+    if (kind_ == ValueKind::kString) return Extent::OfText(size_);
+    return weight_ < 2 * kMantissa ? weight_ : Mantissa() << (weight_ / kMantissa - 1);
+  }
+  static Extent ExtentOf(const Value* items, size_t size);
+  // REQUIRES: a list or a map.
+  void SetExtent(const Extent& extent);
+
   // The entry of a map, or ⊥. First entry of that name.
   Value Find(std::string_view key) const;
 
  private:
-  Value(ValueKind kind, int64_t integer) : kind_(kind), size_(0) { data_.integer = integer; }
+  // The units as a float of 16 bits, rounded up: exact below 2 * kMantissa.
+  static constexpr uint64_t kMantissa = 1024;
+
+  Value(ValueKind kind, int64_t integer) : kind_(kind), levels_(0), weight_(1), size_(0) {
+    data_.integer = integer;
+  }
+  uint64_t Mantissa() const { return kMantissa + weight_ % kMantissa; }
 
   ValueKind kind_;
+  uint8_t levels_;
+  uint16_t weight_;
   uint32_t size_;
   union {
     int64_t integer;
@@ -100,6 +140,9 @@ struct MapEntry {
   std::string_view key;
   Value value;
 };
+
+// Not a bound. Walks through the value; with more than `limit` units no further.
+Extent ExactExtent(const Value& value, uint64_t limit);
 
 // The name `type_of` gives.
 std::string_view KindName(ValueKind kind);

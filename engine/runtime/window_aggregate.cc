@@ -192,7 +192,7 @@ Value SlidingAggregateWindow::OtherResult(const Part& part, size_t column,
       for (size_t i = part.head; i < end; ++i) {
         if (!value(i).missing()) items[size++] = value(i);
       }
-      return Value::List(items, size);
+      return MadeOfState(Value::List(items, size), run.eval);
     }
     default: {
       std::vector<double> numbers;

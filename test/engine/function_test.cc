@@ -293,7 +293,7 @@ TEST(FunctionTest, InitialisersShareABudget) {
   RunLimits limits;
   EXPECT_EQ(limits.load_steps, 100'000'000);  // what docs/language.md says
   limits.load_steps = 1000;
-  limits.event_bytes = size_t{1} << 20;
+  limits.variables_bytes = size_t{1} << 20;
   const std::string count =
       "fn count(to: int) -> int:\n    var n = 0\n    while n < to:\n        n := n + 1\n    n\n";
   const auto load = [&](const std::string& lines) {
@@ -306,7 +306,7 @@ TEST(FunctionTest, InitialisersShareABudget) {
   EXPECT_THAT(load("let a = [count(400), count(400), count(400)]\n"), HasSubstr("E106"));
   EXPECT_EQ(load("let a = range(20000)\nlet b = range(20000)\n"), "");
   EXPECT_THAT(load("let a = range(20000)\nlet b = range(20000)\nlet c = range(40000)\n"),
-              HasSubstr("the variables up to `c` begin with more than 1 MiB"));
+              HasSubstr("the value of `c` made all variables together larger than 1 MiB"));
 }
 
 TEST(FunctionTest, LargeFunctionsDoNotWrap) {
