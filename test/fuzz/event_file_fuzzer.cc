@@ -11,6 +11,7 @@
 
 #include "engine/io/event_line.h"
 #include "engine/io/evt.h"
+#include "engine/lang/source_text.h"
 #include "engine/runtime/value.h"
 #include "test/fuzz/fuzzing.h"
 
@@ -113,7 +114,9 @@ void Run(std::string_view input) {
   std::unique_ptr<char[]> buffer(new char[size + EventLineReader::kReadableBehind]());
   std::memcpy(buffer.get(), input.data(), input.size());
   if (lacks_newline) buffer[size - 1] = '\n';
-  const std::string_view text(buffer.get(), size);
+  // Whoever opens a text skips its mark, before there are lines.
+  std::string_view text(buffer.get(), size);
+  text.remove_prefix(engine::ByteOrderMark(text));
 
   const Outcome by_line = ByLine(text);
   for (const size_t max_rows : {1, 2, 7, 1000}) {
