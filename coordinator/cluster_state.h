@@ -139,11 +139,10 @@ struct Migration {
   PlacementKey placement;
   WorkerId source;
   WorkerId target;
-  varpulis::state::v1::MigrationReason reason =
-      varpulis::state::v1::MIGRATION_REASON_UNSPECIFIED;
+  varpulis::state::v1::MigrationReason reason = varpulis::state::v1::MIGRATION_REASON_UNSPECIFIED;
   varpulis::state::v1::MigrationPhase phase = varpulis::state::v1::MIGRATION_PHASE_UNSPECIFIED;
-  uint64_t epoch = 0;  // of the copy that stops while checkpointing, then of the new one
-  std::string error;   // why it failed
+  uint64_t epoch = 0;      // of the copy that stops while checkpointing, then of the new one
+  std::string error;       // why it failed
   absl::Duration elapsed;  // once it has ended
 
   // Not stored.

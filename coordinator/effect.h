@@ -66,7 +66,8 @@ struct Effects {
 
   bool empty() const {
     return writes.empty() && deploys.empty() && undeploys.empty() && checkpoints.empty() &&
-           pings.empty() && checks.empty() && rerouted.empty() && notices.empty() && answers.empty() && warnings.empty();
+           pings.empty() && checks.empty() && rerouted.empty() && notices.empty() &&
+           answers.empty() && warnings.empty();
   }
 };
 

@@ -42,7 +42,10 @@ void PingAll(Step& step) {
 bool OthersVanishedWith(const ClusterState& state, const Worker& worker, absl::Duration window) {
   return std::any_of(state.workers.begin(), state.workers.end(), [&](const auto& item) {
     const Worker& other = item.second;
-    if (other.id == worker.id || other.unreachable_since == absl::InfiniteFuture()) return false;
+    if (other.id == worker.id || other.unhealthy ||
+        other.unreachable_since == absl::InfiniteFuture()) {
+      return false;
+    }
     const absl::Duration apart = other.unreachable_since - worker.unreachable_since;
     return apart <= window && apart >= -window;
   });
@@ -130,10 +133,12 @@ size_t LosePlacements(Step& step, const WorkerId& worker, const std::string& rea
     Group& group = *step.state.FindGroup(key.group);
     Placement& placement = *step.state.FindPlacement(key);
     step.state.CancelRetry(key, placement);
-    // One that is being deployed learns it from its answer, or the lack of it.
-    if (placement.status == varpulis::v1::PLACEMENT_STATUS_FAILED || placement.in_flight) continue;
-    step.state.SetStatus(group, placement, varpulis::v1::PLACEMENT_STATUS_FAILED, reason, step.now);
-    PlacementChanged(step, group, key, placement);
+    if (placement.in_flight) continue;  // learns it from its answer, or the lack of it
+    if (placement.status != varpulis::v1::PLACEMENT_STATUS_FAILED) {
+      step.state.SetStatus(group, placement, varpulis::v1::PLACEMENT_STATUS_FAILED, reason,
+                           step.now);
+      PlacementChanged(step, group, key, placement);
+    }
     step.state.ScheduleRetry(key, placement, step.now);  // elsewhere
   }
   return assigned->second.size();

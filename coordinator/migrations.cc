@@ -87,18 +87,14 @@ void PutBack(Step& step, const PlacementKey& key, Group& group, Placement& place
   StartDeploy(step, group, key, placement);
 }
 
-// The copy on the source goes once nobody needs it. A dead source's is removed when it comes back.
+// The copy on the source goes once nobody needs it. Should a dead source come back, its report
+// shows a copy of a replaced epoch, which is removed then.
 void RemoveFromSource(Step& step, const Migration& migration) {
-  if (step.state.FindWorker(migration.source) == nullptr) return;
+  if (!Lives(step.state, migration.source)) return;
   const CopyKey copy{migration.placement, migration.source};
   Removal& removal = step.state.removals[copy];
   removal.epoch = std::max(removal.epoch, migration.epoch - 1);
-  if (removal.in_flight) return;
-  if (Lives(step.state, migration.source)) {
-    StartRemoval(step, copy, removal);
-  } else {
-    removal.retry_at = absl::InfiniteFuture();  // RetryNow: when it is back
-  }
+  if (!removal.in_flight) StartRemoval(step, copy, removal);
 }
 
 }  // namespace
@@ -153,8 +149,7 @@ void FinishCheckpoint(Step& step, const CheckpointAnswered& command) {
     return End(step, migration, MIGRATION_PHASE_FAILED, "the copy was replaced meanwhile");
   }
   // A dead source has no better state than what it stored before.
-  const bool source_died =
-      absl::IsUnavailable(command.result) || !Lives(state, migration.source);
+  const bool source_died = absl::IsUnavailable(command.result) || !Lives(state, migration.source);
   if (!Lives(state, migration.target)) {
     End(step, migration, MIGRATION_PHASE_FAILED,
         absl::StrCat("worker ", migration.target.str(), " is gone"));

@@ -226,8 +226,8 @@ varpulis::v1::ClusterHealthResponse MakeHealth(const ClusterState& state,
   return health;
 }
 
-varpulis::v1::MigrationInfo MakeMigrationInfo(const ClusterState& state,
-                                              const Migration& migration, absl::Time now) {
+varpulis::v1::MigrationInfo MakeMigrationInfo(const ClusterState& state, const Migration& migration,
+                                              absl::Time now) {
   using namespace varpulis::state::v1;  // NOLINT(google-build-using-namespace): enum values only
   varpulis::v1::MigrationInfo info;
   const PlacementKey& key = migration.placement;
@@ -282,8 +282,7 @@ absl::StatusOr<varpulis::v1::ListMigrationsResponse> ListMigrations(const Cluste
   response.set_total(page->total());
   auto migration = state.migrations.begin();
   std::advance(migration, std::min<uint64_t>(page->offset(), page->total()));
-  for (uint64_t n = 0; n < page->limit() && migration != state.migrations.end();
-       ++n, ++migration) {
+  for (uint64_t n = 0; n < page->limit() && migration != state.migrations.end(); ++n, ++migration) {
     *response.add_migrations() = MakeMigrationInfo(state, migration->second, now);
   }
   *response.mutable_pagination() = *std::move(page);
