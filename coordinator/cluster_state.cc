@@ -126,6 +126,19 @@ void ClusterState::AddGroup(Group group) {
   groups[id] = std::move(group);
 }
 
+Migration* ClusterState::MigrationOf(const PlacementKey& key) {
+  const auto found = moving.find(key);
+  return found == moving.end() ? nullptr : &migrations.at(found->second);
+}
+
+void ClusterState::Assign(const PlacementKey& key, Placement& placement, const WorkerId& worker) {
+  if (const auto held = assigned.find(placement.worker); held != assigned.end()) {
+    held->second.erase(key);
+  }
+  placement.worker = worker;
+  assigned[worker].insert(key);
+}
+
 void ClusterState::SetStatus(Group& group, Placement& placement, PlacementStatus status,
                              std::string error, absl::Time now) {
   --group.counts[placement.status];

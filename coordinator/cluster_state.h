@@ -48,6 +48,9 @@ struct Worker {
   // Not stored.
   bool unhealthy = false;
   absl::Time last_seen;
+  absl::Time unreachable_since = absl::InfiniteFuture();  // nobody listens for its commands
+  absl::Time pinged = absl::InfinitePast();
+  bool ping_in_flight = false;
   uint64_t events_processed = 0;
   uint32_t foreign_pipelines = 0;  // runs them, but no group of ours asked for it
   std::vector<varpulis::v1::PipelineMetrics> metrics;
@@ -130,6 +133,35 @@ struct RememberedCall {
   absl::Time since;  // not stored: by its own clock a coordinator remembers from its start
 };
 
+// A placement on its way to another worker: because its own is gone, or because somebody wants it.
+struct Migration {
+  std::string id;
+  PlacementKey placement;
+  WorkerId source;
+  WorkerId target;
+  varpulis::state::v1::MigrationReason reason = varpulis::state::v1::MIGRATION_REASON_UNSPECIFIED;
+  varpulis::state::v1::MigrationPhase phase = varpulis::state::v1::MIGRATION_PHASE_UNSPECIFIED;
+  uint64_t epoch = 0;      // of the copy that stops while checkpointing, then of the new one
+  std::string error;       // why it failed
+  absl::Duration elapsed;  // once it has ended
+
+  // Not stored.
+  absl::Time began;
+  absl::Time ended = absl::InfiniteFuture();
+
+  bool active() const {
+    return phase == varpulis::state::v1::MIGRATION_PHASE_CHECKPOINTING ||
+           phase == varpulis::state::v1::MIGRATION_PHASE_DEPLOYING;
+  }
+};
+
+// A worker that somebody is waiting to see empty. Not stored: the worker's record says `draining`.
+struct Drain {
+  std::vector<ReplyToken> waiting;
+  absl::Time deadline = absl::InfiniteFuture();
+  uint32_t moved = 0;
+};
+
 struct ClusterState {
   uint64_t leader_epoch = 0;
   std::map<WorkerId, Worker> workers;
@@ -137,16 +169,23 @@ struct ClusterState {
   uint64_t next_created = 1;
   std::map<uint64_t, RememberedCall> calls;  // by number, the oldest first
   uint64_t next_call = 0;
+  std::map<std::string, Migration> migrations;  // by id; ended ones for an hour
 
   // Indices.
   std::map<WorkerId, std::set<PlacementKey>>
       assigned;                                  // also of workers that are gone; no tombstones
   std::map<std::string, GroupId> by_request_id;  // of the groups that exist
   std::map<std::string, uint64_t> calls_by_request_id;
+  std::map<PlacementKey, std::string> moving;  // the active migration of each
 
   // Not stored.
   std::map<CopyKey, Removal> removals;
   std::set<std::pair<absl::Time, PlacementKey>> retries;
+  std::map<WorkerId, Drain> drains;
+  uint64_t migrations_made = 0;
+  // Until then nothing is moved off a worker that is gone: it may be the broker that was.
+  absl::Time hold_failover_until = absl::InfinitePast();
+  absl::Time hold_began = absl::InfinitePast();
   uint64_t round_robin = 0;
   absl::Time last_tick;
   absl::Time last_sweep;
@@ -165,9 +204,11 @@ struct ClusterState {
   size_t RunningOn(const WorkerId& worker) const;
   varpulis::v1::WorkerStatus StatusOf(const Worker& worker) const;
   bool Available(const Worker& worker) const;
+  Migration* MigrationOf(const PlacementKey& key);  // the active one, or null
 
   // The only ways to change these, so that the indices stay true.
   void AddGroup(Group group);
+  void Assign(const PlacementKey& key, Placement& placement, const WorkerId& worker);
   void SetStatus(Group& group, Placement& placement, varpulis::v1::PlacementStatus status,
                  std::string error, absl::Time now);
   void ScheduleRetry(const PlacementKey& key, Placement& placement, absl::Time at);

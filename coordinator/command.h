@@ -65,6 +65,30 @@ struct UndeployAnswered {
 struct PingAnswered {
   varpulis::v1::PingResponse answer;
 };
+struct PingUnanswered {
+  WorkerId worker;
+  std::string incarnation;
+  bool nobody_listens = false;  // else it was silent
+};
+struct DrainWorker {
+  WorkerId worker;
+  absl::Duration timeout = absl::InfiniteDuration();
+  bool wait = true;
+  ReplyToken reply = kNobody;
+};
+struct MigratePipeline {
+  GroupId group;
+  std::string pipeline;  // "p", or "p#2"
+  WorkerId target;
+  ReplyToken reply = kNobody;
+};
+struct Rebalance {
+  ReplyToken reply = kNobody;
+};
+struct CheckpointAnswered {
+  std::string migration;
+  absl::Status result;
+};
 // Several times a second: sweeps and retries are due by `now`.
 struct Tick {};
 // The broker was away and is back: nobody's silence in between means anything.
@@ -72,6 +96,7 @@ struct ConnectionRestored {};
 
 using Command = std::variant<RegisterWorker, IncumbentChecked, ReceiveHeartbeat, DeleteWorker,
                              DeployGroup, DeleteGroup, AnswerDue, DeployAnswered, UndeployAnswered,
-                             PingAnswered, Tick, ConnectionRestored>;
+                             PingAnswered, PingUnanswered, DrainWorker, MigratePipeline, Rebalance,
+                             CheckpointAnswered, Tick, ConnectionRestored>;
 
 }  // namespace varpulis::coordinator

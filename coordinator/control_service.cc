@@ -53,6 +53,11 @@ absl::Status ControlService::Serve(transport::Service& service) {
       Add(service, s.Api("workers", "heartbeat"), "workers-heartbeat", &Self::OnHeartbeat));
   RETURN_IF_ERROR(
       Add(service, s.Api("workers", "delete"), "workers-delete", &Self::OnDeleteWorker));
+  RETURN_IF_ERROR(Add(service, s.Api("workers", "drain"), "workers-drain", &Self::OnDrain));
+  RETURN_IF_ERROR(
+      Add(service, s.Api("pipelines", "migrate"), "pipelines-migrate", &Self::OnMigrate));
+  RETURN_IF_ERROR(
+      Add(service, s.Api("cluster", "rebalance"), "cluster-rebalance", &Self::OnRebalance));
   RETURN_IF_ERROR(Add(service, s.Api("groups", "deploy"), "groups-deploy", &Self::OnDeploy));
   RETURN_IF_ERROR(Add(service, s.Api("groups", "delete"), "groups-delete", &Self::OnDeleteGroup));
   return Add(service, s.Api("cluster", "validate"), "cluster-validate", &Self::OnValidate);
@@ -83,6 +88,30 @@ void ControlService::OnDeleteWorker(const RequestContext& context, const v1::Wor
   }
   runtime_.Submit(DeleteWorker{WorkerId(request.worker_id()), runtime_.Expect(std::move(reply)),
                                context.request_id});
+}
+
+void ControlService::OnDrain(const RequestContext& context, const v1::DrainWorkerRequest& request,
+                             RawReplier reply) {
+  const ReplyToken token = runtime_.Expect(std::move(reply));
+  DrainWorker command;
+  command.worker = WorkerId(request.worker_id());
+  if (request.has_timeout_secs()) command.timeout = absl::Seconds(request.timeout_secs());
+  command.wait = !request.has_wait() || request.wait();
+  command.reply = token;
+  runtime_.Submit(std::move(command));
+  runtime_.RemindAt(Runtime::AnswerBy(context), token);
+}
+
+void ControlService::OnMigrate(const RequestContext& /*context*/,
+                               const v1::MigratePipelineRequest& request, RawReplier reply) {
+  runtime_.Submit(MigratePipeline{GroupId(request.group_id()), request.pipeline_name(),
+                                  WorkerId(request.target_worker_id()),
+                                  runtime_.Expect(std::move(reply))});
+}
+
+void ControlService::OnRebalance(const RequestContext& /*context*/, const v1::Empty& /*request*/,
+                                 RawReplier reply) {
+  runtime_.Submit(Rebalance{runtime_.Expect(std::move(reply))});
 }
 
 void ControlService::OnDeploy(const RequestContext& context, v1::DeployGroupRequest request,

@@ -25,6 +25,12 @@ class ControlService {
                    transport::RawReplier reply);
   void OnDeleteWorker(const transport::RequestContext& context,
                       const varpulis::v1::WorkerRequest& request, transport::RawReplier reply);
+  void OnDrain(const transport::RequestContext& context,
+               const varpulis::v1::DrainWorkerRequest& request, transport::RawReplier reply);
+  void OnMigrate(const transport::RequestContext& context,
+                 const varpulis::v1::MigratePipelineRequest& request, transport::RawReplier reply);
+  void OnRebalance(const transport::RequestContext& context, const varpulis::v1::Empty& request,
+                   transport::RawReplier reply);
   void OnDeploy(const transport::RequestContext& context, varpulis::v1::DeployGroupRequest request,
                 transport::RawReplier reply);
   void OnDeleteGroup(const transport::RequestContext& context,

@@ -31,6 +31,16 @@ struct SendUndeploy {
   CopyKey copy;
   varpulis::v1::UndeployPipelineRequest request;
 };
+// Ask whether the worker's process lives; comes back as PingAnswered or PingUnanswered.
+struct SendPing {
+  WorkerId worker;
+  std::string incarnation;
+};
+struct SendCheckpoint {
+  std::string migration;
+  WorkerId worker;
+  varpulis::v1::CheckpointPipelineRequest request;
+};
 // Ask the process that holds the worker id whether it lives; comes back as IncumbentChecked.
 struct CheckIncumbent {
   RegisterWorker registration;
@@ -46,6 +56,8 @@ struct Effects {
   std::vector<StateWrite> writes;
   std::vector<SendDeploy> deploys;
   std::vector<SendUndeploy> undeploys;
+  std::vector<SendCheckpoint> checkpoints;
+  std::vector<SendPing> pings;
   std::vector<CheckIncumbent> checks;
   std::vector<GroupId> rerouted;  // their routing tables are out of date (or they are gone)
   std::vector<varpulis::v1::Notice> notices;
@@ -53,8 +65,9 @@ struct Effects {
   std::vector<std::string> warnings;  // for the log
 
   bool empty() const {
-    return writes.empty() && deploys.empty() && undeploys.empty() && checks.empty() &&
-           rerouted.empty() && notices.empty() && answers.empty() && warnings.empty();
+    return writes.empty() && deploys.empty() && undeploys.empty() && checkpoints.empty() &&
+           pings.empty() && checks.empty() && rerouted.empty() && notices.empty() &&
+           answers.empty() && warnings.empty();
   }
 };
 

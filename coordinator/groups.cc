@@ -7,6 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "coordinator/drains.h"
+#include "coordinator/migrations.h"
 #include "coordinator/placement.h"
 #include "coordinator/reconciler.h"
 #include "coordinator/records.h"
@@ -158,6 +160,7 @@ void FinishDeploy(Step& step, const DeployAnswered& command) {
     }
     return;
   }
+  const absl::Status deployed = command.result.status();
   if (command.result.ok()) {
     placement->attempts = 0;
     state.SetStatus(group, *placement, varpulis::v1::PLACEMENT_STATUS_RUNNING, "", step.now);
@@ -170,10 +173,8 @@ void FinishDeploy(Step& step, const DeployAnswered& command) {
         code == "conflict" || code == "stale_epoch") {
       ++placement->epoch;
     }
-    if (state.FindWorker(placement->worker) != nullptr) {
-      state.ScheduleRetry(command.placement, *placement,
-                          step.now + step.Backoff(placement->attempts));
-    }
+    state.ScheduleRetry(command.placement, *placement,
+                        step.now + step.Backoff(placement->attempts));
   }
   if (group.settled() && !group.waiting.empty()) {
     step.Notify("group_deployed", group.id.str(),
@@ -182,6 +183,8 @@ void FinishDeploy(Step& step, const DeployAnswered& command) {
                              group.total(), " placements running"));
   }
   PlacementChanged(step, group, command.placement, *placement);
+  FinishMove(step, group, command.placement, *placement, deployed);
+  ContinueDrains(step);
 }
 
 void PlacementChanged(Step& step, Group& group, const PlacementKey& key,
@@ -224,6 +227,7 @@ void Delete(Step& step, const DeleteGroup& command) {
       step.Write(ForgetPlacement(key));
       return;  // deleted with all it ran
     }
+    AbandonMove(step, key, "its group was deleted");
     ++group.removals;
     ++group.removals_untried;
     Removal& removal = state.removals[{key, placement.worker}];
@@ -244,8 +248,15 @@ void FinishUndeploy(Step& step, const UndeployAnswered& command) {
   removal.in_flight = false;
   ++removal.attempts;
   const bool gone = command.result.ok() || absl::IsNotFound(command.result);
-  if (gone && removal.epoch <= command.epoch) return ConfirmRemoval(step, command.copy);
+  if (gone && removal.epoch <= command.epoch) {
+    ConfirmRemoval(step, command.copy);
+    return ContinueDrains(step);
+  }
   removal.retry_at = step.now + step.Backoff(removal.attempts);
+  if (const Worker* worker = step.state.FindWorker(command.copy.worker);
+      worker != nullptr && worker->unhealthy) {
+    removal.retry_at = absl::InfiniteFuture();  // RetryNow: when it is back
+  }
   if (removal.tombstone) {
     Group& group = *step.state.FindGroup(command.copy.placement.group);
     MarkTried(group, removal);
@@ -254,6 +265,7 @@ void FinishUndeploy(Step& step, const UndeployAnswered& command) {
 }
 
 void AnswerNow(Step& step, const AnswerDue& command) {
+  if (AnswerDrainNow(step, command.reply)) return;
   for (auto& [id, group] : step.state.groups) {
     if (std::erase(group.waiting, command.reply) > 0) {
       ForEachCopy(group, [](const PlacementKey&, Placement& placement) {

@@ -5,6 +5,7 @@
 
 #include "base/ids.h"
 #include "coordinator/cluster_state.h"
+#include "coordinator/command.h"
 #include "coordinator/step.h"
 
 namespace varpulis::coordinator {
@@ -21,6 +22,12 @@ void OnTick(Step& step);
 
 // The broker was away: everyone gets a full timeout from now.
 void OnConnectionRestored(Step& step);
+
+// Nobody listened for the worker's commands, or it was silent. A process that is gone shows within
+// one ping: when nobody has listened for `ping_death` the worker is dead. Silence is not death (the
+// process may be paused) and is left to the heartbeats. Several workers gone at once mean the
+// broker: then nothing is moved for `failover_hold`.
+void PingFailed(Step& step, const PingUnanswered& command);
 
 // The worker is gone: its placements are Failed with `reason`. How many were assigned to it.
 size_t LosePlacements(Step& step, const WorkerId& worker, const std::string& reason);

@@ -121,4 +121,24 @@ absl::StatusOr<PlacementPlan> PlanPlacements(
   return plan;
 }
 
+std::optional<WorkerId> PickTarget(const ClusterState& state, const PlacementKey& key) {
+  const Pipeline& pipeline = *state.FindGroup(key.group)->FindPipeline(key.pipeline);
+  const WorkerId& current = pipeline.copies[key.replica].worker;
+  std::vector<Candidate> candidates = Candidates(state);
+  std::erase_if(candidates, [&](const Candidate& candidate) { return candidate.id == current; });
+  Taken taken;
+  for (const Placement& copy : pipeline.copies) {
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      if (candidates[i].id == copy.worker) taken.insert(i);
+    }
+  }
+  std::optional<size_t> pick;
+  if (pipeline.spec.has_worker_affinity()) {
+    pick = WithAffinity(candidates, pipeline.spec.worker_affinity());
+  }
+  if (!pick.has_value()) pick = LeastLoaded(candidates, taken);
+  if (!pick.has_value()) return std::nullopt;
+  return candidates[*pick].id;
+}
+
 }  // namespace varpulis::coordinator

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,5 +27,9 @@ struct PlacementPlan {
 absl::StatusOr<PlacementPlan> PlanPlacements(
     const ClusterState& state, const std::vector<varpulis::v1::PipelineSpec>& pipelines,
     PlacementStrategy strategy);
+
+// Where one copy should go that cannot stay where it is: its pipeline's preferred worker, else the
+// least loaded one, without another replica of it if possible. None: nobody has room.
+std::optional<WorkerId> PickTarget(const ClusterState& state, const PlacementKey& key);
 
 }  // namespace varpulis::coordinator

@@ -64,6 +64,21 @@ absl::Status QueryService::Serve(transport::Service& service) {
         return ListGroups(reading.state, r);
       })));
   RETURN_IF_ERROR((Add<v1::GroupRequest, v1::GroupInfo>(service, "groups", "get", &GetGroup)));
+  RETURN_IF_ERROR((Add<v1::ListRequest, v1::ListMigrationsResponse>(
+      service, "migrations", "list", [](const v1::ListRequest& r, const Reading& reading) {
+        return ListMigrations(reading.state, r, Runtime::Now());
+      })));
+  RETURN_IF_ERROR((Add<v1::MigrationRequest, v1::MigrationInfo>(
+      service, "migrations", "get",
+      [](const v1::MigrationRequest& r,
+         const Reading& reading) -> absl::StatusOr<v1::MigrationInfo> {
+        const auto found = reading.state.migrations.find(r.migration_id());
+        if (found == reading.state.migrations.end()) {
+          return transport::MakeError("migration_not_found",
+                                      absl::StrCat("no migration ", r.migration_id()));
+        }
+        return MakeMigrationInfo(reading.state, found->second, Runtime::Now());
+      })));
   RETURN_IF_ERROR((Add<v1::Empty, v1::TopologyResponse>(
       service, "topology", "get",
       [](const v1::Empty&, const Reading& reading) -> absl::StatusOr<v1::TopologyResponse> {

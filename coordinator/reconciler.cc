@@ -1,5 +1,6 @@
 #include "coordinator/reconciler.h"
 
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -7,6 +8,8 @@
 #include "absl/strings/str_cat.h"
 
 #include "coordinator/groups.h"
+#include "coordinator/migrations.h"
+#include "coordinator/placement.h"
 #include "coordinator/records.h"
 #include "coordinator/routing.h"
 
@@ -65,6 +68,11 @@ void Remove(Step& step, const Worker& worker, const RunningPipeline& copy, bool 
 void AdoptCurrent(Step& step, Group& group, const PlacementKey& key, Placement& placement,
                   const RunningPipeline& copy) {
   if (placement.in_flight) return;  // its answer says more
+  if (copy.status() == "paused") {
+    // Cut for a move that is no more. The copy that replaces it takes its state over.
+    if (step.state.moving.contains(key)) return;
+    return Redeploy(step, group, key, placement, "it was stopped for a move that was given up");
+  }
   const bool broken = absl::StartsWith(copy.status(), "error");
   const auto status =
       broken ? varpulis::v1::PLACEMENT_STATUS_FAILED : varpulis::v1::PLACEMENT_STATUS_RUNNING;
@@ -114,11 +122,6 @@ bool ApplyCopy(Step& step, Worker& worker, const RunningPipeline& copy,
 
 }  // namespace
 
-std::optional<WorkerId> FailoverTarget(const ClusterState& /*state*/, const PlacementKey& /*key*/,
-                                       const Placement& /*placement*/) {
-  return std::nullopt;
-}
-
 void ApplyReport(Step& step, Worker& worker, const std::vector<RunningPipeline>& running,
                  Occasion occasion) {
   std::set<PlacementKey> present;
@@ -160,6 +163,7 @@ void StartDeploy(Step& step, Group& group, const PlacementKey& key, Placement& p
   request.set_replicas(pipeline.spec.replicas());
   if (pipeline.spec.has_partition_key()) request.set_partition_key(pipeline.spec.partition_key());
   request.set_placement_epoch(placement.epoch);
+  request.set_restore(placement.epoch > 0);
   AddRoutes(step.policy.subjects, group, pipeline, request);
   step.effects.deploys.push_back({placement.worker, key, std::move(request)});
 }
@@ -187,14 +191,26 @@ void RunDue(Step& step) {
     Group& group = *state.FindGroup(key.group);
     const Worker* worker = state.FindWorker(placement.worker);
     if (worker == nullptr || worker->unhealthy) {
-      if (FailoverTarget(state, key, placement).has_value()) continue;  // not yet offered
+      if (step.now < state.hold_failover_until) {
+        state.ScheduleRetry(key, placement, state.hold_failover_until);
+        continue;
+      }
+      AbandonMove(step, key, absl::StrCat("worker ", placement.worker.str(), " is gone"));
+      if (const std::optional<WorkerId> target = PickTarget(state, key); target.has_value()) {
+        StartMove(step, key, *target, varpulis::state::v1::MIGRATION_REASON_FAILOVER)
+            .IgnoreError();  // neither moving nor there
+        continue;
+      }
       if (placement.status == varpulis::v1::PLACEMENT_STATUS_DEPLOYING) {
         state.SetStatus(group, placement, varpulis::v1::PLACEMENT_STATUS_FAILED,
                         absl::StrCat("worker ", placement.worker.str(), " is not available"),
                         step.now);
         PlacementChanged(step, group, key, placement);
       }
-      continue;  // RetryNow takes it up when the worker is back
+      // RetryNow takes it up when the worker is back; meanwhile another may come.
+      ++placement.attempts;
+      state.ScheduleRetry(key, placement, step.now + step.Backoff(placement.attempts));
+      continue;
     }
     // A copy that once ran may still exist somewhere: fence it. One that never did may be the very
     // copy whose answer was lost: the same epoch makes the repeat harmless.

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,7 +20,8 @@ enum class Occasion { kRegistration, kNewProcess, kHeartbeat };
 void ApplyReport(Step& step, Worker& worker,
                  const std::vector<varpulis::v1::RunningPipeline>& running, Occasion occasion);
 
-// Starts what is due: deploys of failed or unfinished placements, removals not yet confirmed.
+// Starts what is due: deploys of failed or unfinished placements, on another worker when theirs is
+// gone; removals not yet confirmed.
 void RunDue(Step& step);
 
 // Retries of this worker's placements and removals are due now: it is back.
@@ -32,10 +32,5 @@ void StartDeploy(Step& step, Group& group, const PlacementKey& key, Placement& p
 
 // Sends (or repeats) the order to remove a copy.
 void StartRemoval(Step& step, const CopyKey& copy, Removal& removal);
-
-// Where a placement should go whose worker is gone. Today: nowhere, it waits for its worker.
-// Failover will answer here.
-std::optional<WorkerId> FailoverTarget(const ClusterState& state, const PlacementKey& key,
-                                       const Placement& placement);
 
 }  // namespace varpulis::coordinator

@@ -15,6 +15,7 @@ namespace {
 using varpulis::state::v1::BarrierRecord;
 using varpulis::state::v1::CallRecord;
 using varpulis::state::v1::GroupRecord;
+using varpulis::state::v1::MigrationRecord;
 using varpulis::state::v1::PlacementRecord;
 using varpulis::state::v1::SourceRecord;
 using varpulis::state::v1::WorkerRecord;
@@ -28,6 +29,7 @@ std::string KeyOf(const PlacementKey& key) {
   return absl::StrCat("placement.", key.group.str(), ".", key.pipeline, ".", key.replica);
 }
 
+std::string MigrationKey(const std::string& id) { return absl::StrCat("migration.", id); }
 std::string CallKey(uint64_t number) { return absl::StrCat("call.", number % kMaxRememberedCalls); }
 
 template <typename Message>
@@ -81,6 +83,22 @@ RememberedCall CallOf(const CallRecord& record, absl::Time now) {
   return call;
 }
 
+Migration MigrationOf(const MigrationRecord& record, absl::Time now) {
+  Migration migration;
+  migration.id = record.id();
+  migration.placement = {GroupId(record.group_id()), record.pipeline(), record.replica()};
+  migration.source = WorkerId(record.source());
+  migration.target = WorkerId(record.target());
+  migration.reason = record.reason();
+  migration.phase = record.phase();
+  migration.epoch = record.epoch();
+  migration.error = record.error();
+  migration.elapsed = absl::Milliseconds(record.elapsed_ms());
+  migration.began = now;
+  if (!migration.active()) migration.ended = now;
+  return migration;
+}
+
 void Fill(Placement& placement, const PlacementRecord& record, absl::Time now) {
   placement.worker = WorkerId(record.worker_id());
   placement.pipeline_id = PipelineId(record.pipeline_id());
@@ -98,6 +116,34 @@ bool Confirmed(const Group& group) {
     }
   }
   return true;
+}
+
+// A move goes on where the predecessor left it. A source that was stopping is put back under a new
+// epoch when it reports that it is paused (reconciler.cc), or when it no longer runs the copy.
+void ResumeMoves(ClusterState& state, absl::Time now, std::vector<std::string>* leftovers) {
+  using varpulis::state::v1::MIGRATION_PHASE_CHECKPOINTING;
+  using varpulis::state::v1::MIGRATION_PHASE_FAILED;
+  std::vector<std::string> orphans;
+  for (auto& [id, migration] : state.migrations) {
+    if (!migration.active()) continue;
+    const Group* group = state.FindVisibleGroup(migration.placement.group);
+    const Placement* placement =
+        group == nullptr ? nullptr : state.FindPlacement(migration.placement);
+    if (placement == nullptr) {
+      orphans.push_back(id);
+    } else if (migration.phase == MIGRATION_PHASE_CHECKPOINTING ||
+               placement->epoch != migration.epoch || placement->worker != migration.target) {
+      migration.phase = MIGRATION_PHASE_FAILED;
+      migration.error = "the coordinator was replaced meanwhile";
+      migration.ended = now;
+    } else {
+      state.moving[migration.placement] = id;
+    }
+  }
+  for (const std::string& id : orphans) {
+    state.migrations.erase(id);
+    leftovers->push_back(MigrationKey(id));
+  }
 }
 
 // Makes due what the predecessor left unfinished.
@@ -211,6 +257,24 @@ StateWrite StoreCall(uint64_t number, const RememberedCall& call) {
 
 StateWrite ForgetCall(uint64_t number) { return {CallKey(number), "", true}; }
 
+StateWrite StoreMigration(const Migration& migration) {
+  MigrationRecord record;
+  record.set_id(migration.id);
+  record.set_group_id(migration.placement.group.str());
+  record.set_pipeline(migration.placement.pipeline);
+  record.set_replica(migration.placement.replica);
+  record.set_source(migration.source.str());
+  record.set_target(migration.target.str());
+  record.set_reason(migration.reason);
+  record.set_phase(migration.phase);
+  record.set_epoch(migration.epoch);
+  record.set_error(migration.error);
+  record.set_elapsed_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(migration.elapsed)));
+  return {MigrationKey(migration.id), record.SerializeAsString()};
+}
+
+StateWrite ForgetMigration(const std::string& id) { return {MigrationKey(id), "", true}; }
+
 StateWrite StoreBarrier(const std::string& coordinator_id) {
   BarrierRecord record;
   record.set_coordinator_id(coordinator_id);
@@ -248,6 +312,9 @@ absl::StatusOr<Recovered> Recover(const std::vector<StoredRecord>& records, uint
     } else if (absl::StartsWith(record.key, "call.")) {
       ASSIGN_OR_RETURN(const CallRecord call, Parse<CallRecord>(record));
       AddCall(recovered.state, call.number(), CallOf(call, now));
+    } else if (absl::StartsWith(record.key, "migration.")) {
+      ASSIGN_OR_RETURN(const MigrationRecord migration, Parse<MigrationRecord>(record));
+      recovered.state.migrations[migration.id()] = MigrationOf(migration, now);
     } else if (absl::StartsWith(record.key, "group.")) {
       ASSIGN_OR_RETURN(const GroupRecord group, Parse<GroupRecord>(record));
       groups[GroupId(group.group_id())] = GroupOf(group);
@@ -283,6 +350,7 @@ absl::StatusOr<Recovered> Recover(const std::vector<StoredRecord>& records, uint
       recovered.state.AddGroup(std::move(group));
     }
   }
+  ResumeMoves(recovered.state, now, &recovered.leftovers);
   Resume(recovered.state, now);
   return recovered;
 }

@@ -19,6 +19,7 @@ namespace varpulis::coordinator {
 //   worker.{id}
 //   source.{group}.{pipeline}
 //   placement.{group}.{pipeline}.{replica}
+//   migration.{id}
 //   call.{n}                                  n < kMaxRememberedCalls, used in turn
 //   group.{id}                                written last: without it its sources and placements
 //   do not count
@@ -38,6 +39,8 @@ std::vector<StateWrite> StoreNewGroup(const Group& group);  // with them, the gr
 std::vector<StateWrite> ForgetGroup(const Group& group);    // what is left of it, the group last
 StateWrite StoreCall(uint64_t number, const RememberedCall& call);
 StateWrite ForgetCall(uint64_t number);
+StateWrite StoreMigration(const Migration& migration);
+StateWrite ForgetMigration(const std::string& id);
 StateWrite StoreBarrier(const std::string& coordinator_id);
 StateWrite StoreCluster(const std::string& cluster_id);
 

@@ -65,6 +65,8 @@ void Admit(Step& step, const RegisterWorker& command) {
   worker.draining = false;
   worker.unhealthy = false;
   worker.last_seen = step.now;
+  worker.unreachable_since = absl::InfiniteFuture();
+  worker.ping_in_flight = false;
   worker.reported_unknown.clear();
   if (new_process) {
     worker.metrics.clear();
@@ -121,6 +123,11 @@ void Heartbeat(Step& step, const ReceiveHeartbeat& command) {
   // Anyone may send a heartbeat; only the worker itself knows its incarnation. Without it all that
   // is believed is that the worker lives, and its counters.
   const bool proven = !heartbeat.incarnation().empty();
+  if (worker == nullptr && heartbeat.draining()) {  // it was drained, and has not stopped yet
+    varpulis::v1::HeartbeatResponse response;
+    response.set_acknowledged(true);
+    return step.Reply(command.reply, std::move(response));
+  }
   if (worker == nullptr || (proven && heartbeat.incarnation() != worker->incarnation)) {
     return step.Fail(command.reply,
                      transport::MakeError(
@@ -157,6 +164,9 @@ void Pinged(Step& step, const PingAnswered& command) {
   Worker* worker = step.state.FindWorker(WorkerId(command.answer.worker_id()));
   if (worker == nullptr || worker->incarnation != command.answer.incarnation()) return;
   worker->last_seen = step.now;
+  worker->ping_in_flight = false;
+  worker->unreachable_since = absl::InfiniteFuture();
+  if (command.answer.brief()) return;
   ApplyReport(step, *worker, ListOf(command.answer.pipelines()), Occasion::kHeartbeat);
 }
 
@@ -181,6 +191,7 @@ void Deregister(Step& step, const DeleteWorker& command) {
   response.set_placements_affected(
       static_cast<uint32_t>(LosePlacements(step, command.worker, "the worker was deleted")));
   state.workers.erase(command.worker);
+  state.drains.erase(command.worker);
   step.Write(ForgetWorker(command.worker));
   RememberCall(step, {.kind = varpulis::state::v1::CALL_KIND_DELETE_WORKER,
                       .request_id = command.request_id,
@@ -193,6 +204,7 @@ void Deregister(Step& step, const DeleteWorker& command) {
   }
   for (const CopyKey& copy : gone) ConfirmRemoval(step, copy);
   step.Notify("worker_left", command.worker.str(), "the worker was deleted");
+  RunDue(step);
   step.Reply(command.reply, std::move(response));
 }
 

@@ -43,6 +43,9 @@ ReplyToken MutationReply(const Command& command) {
   if (const auto* c = std::get_if<DeleteWorker>(&command)) return c->reply;
   if (const auto* c = std::get_if<DeployGroup>(&command)) return c->reply;
   if (const auto* c = std::get_if<DeleteGroup>(&command)) return c->reply;
+  if (const auto* c = std::get_if<DrainWorker>(&command)) return c->reply;
+  if (const auto* c = std::get_if<MigratePipeline>(&command)) return c->reply;
+  if (const auto* c = std::get_if<Rebalance>(&command)) return c->reply;
   return kNobody;
 }
 
@@ -51,6 +54,8 @@ bool IsMutation(const Command& command) {
          !std::holds_alternative<DeployAnswered>(command) &&
          !std::holds_alternative<UndeployAnswered>(command) &&
          !std::holds_alternative<PingAnswered>(command) &&
+         !std::holds_alternative<PingUnanswered>(command) &&
+         !std::holds_alternative<CheckpointAnswered>(command) &&
          !std::holds_alternative<AnswerDue>(command);
 }
 
@@ -224,6 +229,8 @@ void Runtime::Flush() {
 void Runtime::CarryOut(Effects effects) {
   for (SendDeploy& deploy : effects.deploys) Send(std::move(deploy));
   for (SendUndeploy& undeploy : effects.undeploys) Send(std::move(undeploy));
+  for (SendCheckpoint& checkpoint : effects.checkpoints) Send(std::move(checkpoint));
+  for (const SendPing& ping : effects.pings) Send(ping);
   for (CheckIncumbent& check : effects.checks) AskIncumbent(std::move(check), 1);
   for (const varpulis::v1::Notice& notice : effects.notices) Publish(notice);
   dirty_routing_.insert(effects.rerouted.begin(), effects.rerouted.end());
@@ -310,6 +317,39 @@ void Runtime::Send(SendUndeploy undeploy) {
   });
 }
 
+void Runtime::Send(const SendPing& ping) {
+  varpulis::v1::PingRequest request;
+  request.set_leader_epoch(leader_epoch_);
+  request.set_leader_id(options_.id);
+  request.set_brief(true);
+  transport::Call<varpulis::v1::PingResponse>(
+      deps_.bus, policy_.subjects.Command(ping.worker.str(), "ping"), request,
+      {.timeout = options_.ping_timeout, .request_id = "", .tells_timeout = false},
+      [this, strand = strand_, ping](absl::StatusOr<varpulis::v1::PingResponse> answer) {
+        strand->Post([this, ping, answer = std::move(answer)] {
+          // Another process under the same id has yet to register.
+          if (answer.ok() && answer->incarnation() == ping.incarnation) {
+            return Handle(PingAnswered{*answer});
+          }
+          Handle(PingUnanswered{ping.worker, ping.incarnation,
+                                answer.ok() || absl::IsUnavailable(answer.status())});
+        });
+      });
+}
+
+void Runtime::Send(SendCheckpoint checkpoint) {
+  auto shared = std::make_shared<SendCheckpoint>(std::move(checkpoint));
+  transport::Call<varpulis::v1::CheckpointPipelineResponse>(
+      deps_.bus, policy_.subjects.Command(shared->worker.str(), "checkpoint"), shared->request,
+      {.timeout = options_.command_timeout, .request_id = "", .tells_timeout = false},
+      [this, strand = strand_,
+       shared](const absl::StatusOr<varpulis::v1::CheckpointPipelineResponse>& answer) {
+        strand->Post([this, shared, status = answer.status()] {
+          Handle(CheckpointAnswered{shared->migration, status});
+        });
+      });
+}
+
 // Both processes serve the subject. The first answer counts; if it comes from the one that
 // registers, the other may merely have been slower, and is given two more chances.
 void Runtime::AskIncumbent(CheckIncumbent check, int attempt) {
@@ -337,7 +377,8 @@ void Runtime::AskIncumbent(CheckIncumbent check, int attempt) {
 // ---------------------------------------------------------------- time
 
 void Runtime::ScheduleTick() {
-  strand_->After(std::clamp(options_.heartbeat_interval / 4, absl::Milliseconds(5), kLongestTick),
+  strand_->After(std::clamp(std::min(options_.heartbeat_interval / 4, policy_.ping_interval),
+                            absl::Milliseconds(5), kLongestTick),
                  [this] {
                    if (stood_down_ || closing_) return;
                    if (connected_ && log_ != nullptr) Handle(Tick{});

@@ -102,6 +102,8 @@ class Runtime {
   void RenewRouting();
   void Send(SendDeploy deploy);
   void Send(SendUndeploy undeploy);
+  void Send(const SendPing& ping);
+  void Send(SendCheckpoint checkpoint);
   void AskIncumbent(CheckIncumbent check, int attempt);
   void Publish(const varpulis::v1::Notice& notice);
   void Reply(const Answer& answer);

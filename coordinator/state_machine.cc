@@ -2,8 +2,10 @@
 
 #include <variant>
 
+#include "coordinator/drains.h"
 #include "coordinator/groups.h"
 #include "coordinator/health.h"
+#include "coordinator/migrations.h"
 #include "coordinator/registry.h"
 
 namespace varpulis::coordinator {
@@ -27,6 +29,11 @@ Effects Apply(ClusterState& state, const Command& command, absl::Time now, const
                  [&](const ReceiveHeartbeat& c) { Heartbeat(step, c); },
                  [&](const DeleteWorker& c) { Deregister(step, c); },
                  [&](const PingAnswered& c) { Pinged(step, c); },
+                 [&](const PingUnanswered& c) { PingFailed(step, c); },
+                 [&](const DrainWorker& c) { StartDrain(step, c); },
+                 [&](const MigratePipeline& c) { Migrate(step, c); },
+                 [&](const Rebalance& c) { DoRebalance(step, c); },
+                 [&](const CheckpointAnswered& c) { FinishCheckpoint(step, c); },
                  [&](const DeployGroup& c) { Deploy(step, c); },
                  [&](const DeployAnswered& c) { FinishDeploy(step, c); },
                  [&](const DeleteGroup& c) { Delete(step, c); },

@@ -19,6 +19,12 @@ enum class PlacementStrategy { kRoundRobin, kLeastLoaded };
 struct Policy {
   absl::Duration heartbeat_interval = absl::Seconds(5);
   absl::Duration heartbeat_timeout = absl::Seconds(15);
+  // How often each worker's process is asked whether it lives, and for how long nobody must listen
+  // before it counts as dead.
+  absl::Duration ping_interval = absl::Milliseconds(50);
+  absl::Duration ping_death = absl::Milliseconds(250);
+  // How long nothing is moved off workers that are gone when it may be the broker that was.
+  absl::Duration failover_hold = absl::Seconds(5);
   absl::Duration retry_backoff = absl::Seconds(1);       // doubled per attempt …
   absl::Duration retry_backoff_max = absl::Seconds(30);  // … up to this
   PlacementStrategy placement = PlacementStrategy::kRoundRobin;

@@ -209,6 +209,7 @@ varpulis::v1::ClusterHealthResponse MakeHealth(const ClusterState& state,
     }
   }
   health.set_total_events_processed(events);
+  health.set_active_migrations(static_cast<uint32_t>(state.moving.size()));
   health.set_pipeline_groups(
       static_cast<uint32_t>(std::count_if(state.groups.begin(), state.groups.end(),
                                           [](const auto& item) { return !item.second.deleted; })));
@@ -223,6 +224,69 @@ varpulis::v1::ClusterHealthResponse MakeHealth(const ClusterState& state,
     *health.mutable_last_health_sweep() = *state.last_health_sweep;
   }
   return health;
+}
+
+varpulis::v1::MigrationInfo MakeMigrationInfo(const ClusterState& state, const Migration& migration,
+                                              absl::Time now) {
+  using namespace varpulis::state::v1;  // NOLINT(google-build-using-namespace): enum values only
+  varpulis::v1::MigrationInfo info;
+  const PlacementKey& key = migration.placement;
+  const Group* group = state.FindGroup(key.group);
+  const Pipeline* pipeline = group == nullptr ? nullptr : group->FindPipeline(key.pipeline);
+  info.set_id(migration.id);
+  info.set_pipeline_name(pipeline == nullptr ? key.pipeline
+                                             : CopyName(pipeline->spec, key.replica));
+  info.set_group_id(key.group.str());
+  info.set_source_worker(migration.source.str());
+  info.set_target_worker(migration.target.str());
+  switch (migration.phase) {
+    case MIGRATION_PHASE_CHECKPOINTING:
+      info.set_status("checkpointing");
+      break;
+    case MIGRATION_PHASE_DEPLOYING:
+      info.set_status("deploying");
+      break;
+    case MIGRATION_PHASE_COMPLETED:
+      info.set_status(state.removals.contains({key, migration.source}) ? "cleaning_up"
+                                                                       : "completed");
+      break;
+    default:
+      info.set_status(absl::StrCat("failed: ", migration.error));
+      info.set_error(migration.error);
+  }
+  switch (migration.reason) {
+    case MIGRATION_REASON_FAILOVER:
+      info.set_reason("failover");
+      break;
+    case MIGRATION_REASON_REBALANCE:
+      info.set_reason("rebalance");
+      break;
+    case MIGRATION_REASON_DRAIN:
+      info.set_reason("drain");
+      break;
+    default:
+      info.set_reason("manual");
+  }
+  const absl::Duration elapsed = migration.active() ? now - migration.began : migration.elapsed;
+  info.set_elapsed_ms(static_cast<uint64_t>(absl::ToInt64Milliseconds(elapsed)));
+  info.set_epoch(migration.epoch);
+  return info;
+}
+
+absl::StatusOr<varpulis::v1::ListMigrationsResponse> ListMigrations(const ClusterState& state,
+                                                                    const ListRequest& request,
+                                                                    absl::Time now) {
+  absl::StatusOr<Pagination> page = Page(request, state.migrations.size());
+  if (!page.ok()) return page.status();
+  varpulis::v1::ListMigrationsResponse response;
+  response.set_total(page->total());
+  auto migration = state.migrations.begin();
+  std::advance(migration, std::min<uint64_t>(page->offset(), page->total()));
+  for (uint64_t n = 0; n < page->limit() && migration != state.migrations.end(); ++n, ++migration) {
+    *response.add_migrations() = MakeMigrationInfo(state, migration->second, now);
+  }
+  *response.mutable_pagination() = *std::move(page);
+  return response;
 }
 
 }  // namespace varpulis::coordinator

@@ -27,4 +27,10 @@ varpulis::v1::TopologyResponse MakeTopology(const ClusterState& state);
 varpulis::v1::ClusterHealthResponse MakeHealth(const ClusterState& state,
                                                const std::string& version, bool durable);
 
+varpulis::v1::MigrationInfo MakeMigrationInfo(const ClusterState& state, const Migration& migration,
+                                              absl::Time now);
+// By id.
+absl::StatusOr<varpulis::v1::ListMigrationsResponse> ListMigrations(
+    const ClusterState& state, const varpulis::v1::ListRequest& request, absl::Time now);
+
 }  // namespace varpulis::coordinator

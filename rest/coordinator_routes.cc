@@ -44,6 +44,16 @@ HttpResponse FormatReady(const RequestHead&, const Route::Reply& reply) {
   return response;
 }
 
+// Done, or merely begun.
+HttpResponse FormatDrain(const RequestHead&, const Route::Reply& reply) {
+  if (!reply.ok()) return ErrorResponse(reply.status());
+  const auto& drain = static_cast<const v1::DrainWorkerResponse&>(**reply);
+  HttpResponse response;
+  response.status = drain.status() == "drained" ? 200 : 202;
+  response.body = transport::ToJson(drain);
+  return response;
+}
+
 Route WithBody(Route route, Retry retry) {
   route.takes_body = true;
   route.retry = retry;
@@ -89,6 +99,14 @@ void AddWorkers(const transport::Subjects& subjects, Routes& routes) {
       "GET", "/api/v1/cluster/workers", Role::kViewer, api("list"))));
   routes.Add(by_id(Endpoint<v1::WorkerRequest, v1::WorkerInfo>(
       "GET", "/api/v1/cluster/workers/{id}", Role::kViewer, api("get"))));
+  // Doing it twice does no harm: a worker that drains already is waited for.
+  Route drain = by_id(Endpoint<v1::DrainWorkerRequest, v1::DrainWorkerResponse>(
+      "POST", "/api/v1/cluster/workers/{id}/drain", Role::kOperator, api("drain")));
+  drain.takes_body = true;
+  drain.body_optional = true;
+  drain.query_fields = {"wait"};
+  drain.format = FormatDrain;
+  routes.Add(std::move(drain));
   Route remove = by_id(Endpoint<v1::WorkerRequest, v1::DeleteWorkerResponse>(
       "DELETE", "/api/v1/cluster/workers/{id}", Role::kAdmin, api("delete")));
   remove.retry = Retry::kWithRequestId;
@@ -112,6 +130,27 @@ void AddGroups(const transport::Subjects& subjects, Routes& routes) {
       "DELETE", "/api/v1/cluster/pipeline-groups/{id}", Role::kAdmin, api("delete")));
   remove.retry = Retry::kWithRequestId;
   routes.Add(std::move(remove));
+}
+
+void AddMoves(const transport::Subjects& subjects, Routes& routes) {
+  Route migrate = WithId(WithBody(Endpoint<v1::MigratePipelineRequest, v1::MigratePipelineResponse>(
+                                      "POST", "/api/v1/cluster/pipelines/{id}/{name}/migrate",
+                                      Role::kOperator, subjects.Api("pipelines", "migrate")),
+                                  Retry::kUndelivered),
+                         "group_id", transport::ValidateGroupId);
+  migrate.name_field = "pipeline_name";
+  migrate.success = 202;
+  routes.Add(std::move(migrate));
+  Route rebalance = Endpoint<v1::Empty, v1::RebalanceResponse>(
+      "POST", "/api/v1/cluster/rebalance", Role::kOperator, subjects.Api("cluster", "rebalance"));
+  rebalance.retry = Retry::kUndelivered;
+  routes.Add(std::move(rebalance));
+  routes.Add(Listing(Endpoint<v1::ListRequest, v1::ListMigrationsResponse>(
+      "GET", "/api/v1/cluster/migrations", Role::kViewer, subjects.Api("migrations", "list"))));
+  routes.Add(WithId(Endpoint<v1::MigrationRequest, v1::MigrationInfo>(
+                        "GET", "/api/v1/cluster/migrations/{id}", Role::kViewer,
+                        subjects.Api("migrations", "get")),
+                    "migration_id", nullptr));
 }
 
 // The group is a token of the subject, not a field.
@@ -162,6 +201,7 @@ Routes CoordinatorRoutes(transport::Bus& bus, const transport::Subjects& subject
   Routes routes(bus, std::move(keys), {.timeout = options.timeout, .retry_for = options.retry_for});
   AddWorkers(subjects, routes);
   AddGroups(subjects, routes);
+  AddMoves(subjects, routes);
   AddInject(subjects, routes);
   AddCluster(subjects, std::move(options.advertised_urls), routes);
   return routes;

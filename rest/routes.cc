@@ -19,6 +19,7 @@ namespace varpulis::rest {
 namespace {
 
 constexpr absl::string_view kIdSegment = "{id}";
+constexpr absl::string_view kNameSegment = "{name}";
 constexpr size_t kMaxIdempotencyKey = 128;
 constexpr absl::Duration kMaxBackoff = absl::Milliseconds(250);
 
@@ -137,7 +138,8 @@ void Routes::Add(Route route) {
 bool Routes::Matches(const Row& row, const Uri& uri) {
   return std::equal(row.segments.begin(), row.segments.end(), uri.segments.begin(),
                     uri.segments.end(), [](const std::string& own, const std::string& given) {
-                      return own == given || (own == kIdSegment && !given.empty());
+                      return own == given ||
+                             ((own == kIdSegment || own == kNameSegment) && !given.empty());
                     });
 }
 
@@ -179,6 +181,7 @@ Admission Routes::Admit(const RequestHead& head) const {
   const Route& route = *found->route;
   for (size_t i = 0; i < found->segments.size(); ++i) {
     if (found->segments[i] == kIdSegment) admission.id = uri->segments[i];
+    if (found->segments[i] == kNameSegment) admission.name = uri->segments[i];
   }
   admission.uri = *std::move(uri);
 
@@ -220,13 +223,16 @@ void Routes::Handle(const Admission& admission, const RequestHead& head, const s
 
   std::unique_ptr<google::protobuf::Message> request(route.request->New());
   absl::Status valid;
-  if (route.takes_body) {
+  if (route.takes_body && !(route.body_optional && body.empty())) {
     transport::JsonReadOptions limits;
     limits.max_text_bytes = static_cast<int>(body.size());  // the body's own limit is passed
     valid = transport::FromJson(body, request.get(), limits);
   }
   if (valid.ok() && !route.id_field.empty()) {
     valid = transport::SetFieldFromText(route.id_field, admission.id, request.get());
+  }
+  if (valid.ok() && !route.name_field.empty()) {
+    valid = transport::SetFieldFromText(route.name_field, admission.name, request.get());
   }
   for (const auto& [name, value] : admission.uri.query) {
     if (!valid.ok()) break;

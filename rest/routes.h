@@ -40,8 +40,10 @@ struct Route {
 
   int success = 200;
   bool takes_body = false;                     // a JSON document is required
+  bool body_optional = false;                  // … unless the body is empty
   bool large_body = false;                     // 16 MiB instead of 1 MiB
   std::string id_field;                        // request field that takes the {id}
+  std::string name_field = {};                 // request field that takes a second one, the {name}
   std::vector<std::string> query_fields = {};  // request fields that may come from the query
   // An {id} that fails is answered with 400 and never travels.
   absl::Status (*validate_id)(absl::string_view id) = nullptr;
@@ -70,7 +72,8 @@ struct Admission {
   std::optional<HttpResponse> refusal;  // answer this, whatever the body says
   std::shared_ptr<const Route> route;
   Uri uri;
-  std::string id;  // of the path, decoded
+  std::string id;    // of the path, decoded
+  std::string name;  // likewise
 };
 
 // The table of one API and the one handler of all its rows. Immutable once the server runs; Admit

@@ -1,0 +1,91 @@
+// A worker dies: what it ran goes on elsewhere. Moves by hand, drains and rebalancing.
+
+#include <signal.h>
+
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+#include "test/cluster/harness/cluster.h"
+
+namespace varpulis::testing {
+namespace {
+
+constexpr char kOne[] = R"json({
+  "name": "one",
+  "pipelines": [{"name": "a", "source": "stream A = X .emit(v: v)", "worker_affinity": "worker-0"}],
+  "routes": [{"from_pipeline": "_external", "to_pipeline": "a", "event_types": ["X"]}]
+})json";
+
+class FailoverClusterTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    ASSERT_TRUE(cluster_.Start());
+    group_ = cluster_.Deploy(kOne);
+    ASSERT_FALSE(group_.empty());
+  }
+  bool Injects() {
+    return cluster_
+               .Post("/pipeline-groups/" + group_ + "/inject",
+                     R"({"event_type": "X", "fields": {"v": 1}})")
+               .At("/worker_response/output_events/0/fields/v") == "1";
+  }
+  std::string Where() {
+    return cluster_.Get("/pipeline-groups/" + group_).At("/placements/0/worker_id");
+  }
+  std::string Group(const char* pointer) {
+    return cluster_.Get("/pipeline-groups/" + group_).At(pointer);
+  }
+
+  Cluster cluster_{{.workers = 2}};
+  std::string group_;
+};
+
+TEST_F(FailoverClusterTest, APipelineOfAKilledWorkerGoesOnElsewhereWithinASecond) {
+  ASSERT_TRUE(Injects());
+  const absl::Time killed = absl::Now();
+  cluster_.Kill(cluster_.worker(0), SIGKILL);
+  ASSERT_TRUE(WaitUntil([&] { return Injects(); }));
+  std::cout << "kill to the successor's first output: " << absl::Now() - killed << "\n";
+  EXPECT_EQ(Where(), "\"worker-1\"");
+  EXPECT_EQ(Group("/placements/0/epoch"), "1");
+  EXPECT_EQ(cluster_.Get("/migrations").At("/migrations/0/reason"), "\"failover\"");
+  // It comes back empty, and stays so.
+  ASSERT_TRUE(cluster_.StartWorker("worker-0"));
+  ASSERT_TRUE(cluster_.WaitForReadyWorkers(2));
+  EXPECT_EQ(Where(), "\"worker-1\"");
+}
+
+TEST_F(FailoverClusterTest, MovesByHand) {
+  const HttpReply reply = cluster_.Post(absl::StrCat("/pipelines/", group_, "/a/migrate"),
+                                        R"({"target_worker_id": "worker-1"})");
+  ASSERT_EQ(reply.status, 202) << reply.body;
+  EXPECT_EQ(reply.At("/status"), "\"started\"");
+  const std::string id = reply.At("/migration_id");
+  const std::string path = "/migrations/" + id.substr(1, id.size() - 2);
+  EXPECT_TRUE(WaitUntil([&] { return cluster_.Get(path).At("/status") == "\"completed\""; }))
+      << cluster_.Get(path).body;
+  EXPECT_EQ(Where(), "\"worker-1\"");
+  EXPECT_TRUE(Injects());
+  EXPECT_EQ(cluster_
+                .Post(absl::StrCat("/pipelines/", group_, "/a/migrate"),
+                      R"({"target_worker_id": "worker-1"})")
+                .status,
+            409);
+}
+
+TEST_F(FailoverClusterTest, ADrainedWorkerIsEmptyAndGone) {
+  const HttpReply reply = cluster_.Post("/workers/worker-0/drain", "");
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(reply.At("/status"), "\"drained\"");
+  EXPECT_EQ(reply.At("/pipelines_migrated"), "1");
+  EXPECT_EQ(Where(), "\"worker-1\"");
+  EXPECT_TRUE(Injects());
+  EXPECT_EQ(cluster_.Get("/workers/worker-0").status, 404);
+}
+
+}  // namespace
+}  // namespace varpulis::testing
