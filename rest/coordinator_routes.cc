@@ -198,7 +198,10 @@ void AddCluster(const transport::Subjects& subjects, std::vector<std::string> ad
 
 Routes CoordinatorRoutes(transport::Bus& bus, const transport::Subjects& subjects, ApiKeys keys,
                          CoordinatorShimOptions options) {
-  Routes routes(bus, std::move(keys), {.timeout = options.timeout, .retry_for = options.retry_for});
+  Routes routes(bus, std::move(keys),
+                {.timeout = options.timeout,
+                 .retry_for = options.retry_for,
+                 .leader_notice = subjects.Notice("leader_changed")});
   AddWorkers(subjects, routes);
   AddGroups(subjects, routes);
   AddMoves(subjects, routes);

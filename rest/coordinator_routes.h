@@ -17,7 +17,7 @@ struct CoordinatorShimOptions {
   // with a loopback host replaced by the one that the request came to.
   std::vector<std::string> advertised_urls;
   absl::Duration timeout = transport::kDefaultRequestTimeout;  // of one NATS request
-  absl::Duration retry_for = absl::Seconds(2);                 // while nobody leads
+  absl::Duration retry_for = absl::Seconds(3);                 // while nobody leads
 };
 
 // The coordinator's HTTP API (cluster-api.md §1), spoken to whichever coordinator leads.

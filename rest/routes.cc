@@ -9,8 +9,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "glog/logging.h"
 
 #include "base/ids.h"
+#include "base/mutex.h"
 #include "rest/http_error.h"
 #include "transport/error_reply.h"
 #include "transport/json_codec.h"
@@ -21,7 +23,7 @@ namespace {
 constexpr absl::string_view kIdSegment = "{id}";
 constexpr absl::string_view kNameSegment = "{name}";
 constexpr size_t kMaxIdempotencyKey = 128;
-constexpr absl::Duration kMaxBackoff = absl::Milliseconds(250);
+constexpr absl::Duration kMaxBackoff = absl::Milliseconds(80);
 
 bool IsJson(absl::string_view content_type) {
   const absl::string_view type =
@@ -37,18 +39,26 @@ bool IsIdempotencyKey(absl::string_view key) {
          });
 }
 
+bool HasEventId(const google::protobuf::Message& request) {
+  const auto* event_id = request.GetDescriptor()->FindFieldByName("event_id");
+  return event_id != nullptr && request.GetReflection()->HasField(request, event_id);
+}
+
+// Whether sending the request a second time does no harm, whatever became of the first.
+bool MaySendTwice(const Route& route, const google::protobuf::Message& request) {
+  return route.retry != Route::Retry::kUndelivered || HasEventId(request);
+}
+
 // Whether sending the request again may succeed and does no harm.
 bool MayRetry(const Route& route, const google::protobuf::Message& request,
               const absl::Status& status) {
   if (!absl::IsUnavailable(status)) return false;
   const std::string code = transport::ErrorCode(status);
   if (code == "no_workers_available") return false;  // an answer, and a lasting one
-  if (route.retry != Route::Retry::kUndelivered || transport::IsNoResponders(status)) return true;
+  if (MaySendTwice(route, request) || transport::IsNoResponders(status)) return true;
   // The coordinator says worker_unavailable only of an event that reached no worker; but a Status
   // of the bus itself has the same text by default.
-  if (transport::IsServiceError(status)) return true;
-  const auto* event_id = request.GetDescriptor()->FindFieldByName("event_id");
-  return event_id != nullptr && request.GetReflection()->HasField(request, event_id);
+  return transport::IsServiceError(status);
 }
 
 // A retry of an inject is one of its event, which is known by its id.
@@ -72,31 +82,53 @@ class PendingCall : public std::enable_shared_from_this<PendingCall> {
     std::string subject;
     transport::CallOptions options;
     absl::Duration backoff;
-    absl::Time retry_until;
+    absl::Duration retry_for;
+    absl::Time deadline;
     std::string nobody_serves;
     std::shared_ptr<Exchange> exchange;
   };
-  explicit PendingCall(Parts parts) : parts_(std::move(parts)) {}
+  explicit PendingCall(Parts parts)
+      : parts_(std::move(parts)), retry_until_(absl::Now() + parts_.retry_for) {}
 
   void Send() {
+    transport::CallOptions options = parts_.options;
+    if (attempt_ > 0) {
+      options.timeout = std::max(parts_.deadline - absl::Now(), absl::Milliseconds(1));
+    }
     std::unique_ptr<google::protobuf::Message> reply(parts_.route->reply->New());
-    transport::CallRaw(*parts_.bus, parts_.subject, *parts_.request, parts_.options,
-                       std::move(reply), [self = shared_from_this()](Route::Reply result) {
-                         auto shared = std::make_shared<Route::Reply>(std::move(result));
-                         // False: the server is gone, and so is whoever asked.
-                         self->parts_.exchange->Post([self, shared] { self->OnReply(*shared); });
-                       });
+    transport::CallRaw(
+        *parts_.bus, parts_.subject, *parts_.request, options, std::move(reply),
+        [self = shared_from_this(), attempt = ++attempt_](Route::Reply result) {
+          auto shared = std::make_shared<Route::Reply>(std::move(result));
+          // False: the server is gone, and so is whoever asked.
+          self->parts_.exchange->Post([self, attempt, shared] { self->OnReply(attempt, *shared); });
+        });
+  }
+
+  // Another coordinator leads now. Thread-safe.
+  void OnNewLeader() {
+    parts_.exchange->Post([self = shared_from_this()] {
+      if (self->answered_ || !MaySendTwice(*self->parts_.route, *self->parts_.request)) return;
+      self->retry_until_ = absl::Now() + self->parts_.retry_for;
+      self->Send();
+    });
   }
 
  private:
-  void OnReply(const Route::Reply& reply) {
+  // The first answer counts, and the failure of the last attempt.
+  void OnReply(uint64_t attempt, const Route::Reply& reply) {
+    if (answered_ || (!reply.ok() && attempt != attempt_)) return;
+    const absl::Time again = absl::Now() + parts_.backoff;
     if (!reply.ok() && MayRetry(*parts_.route, *parts_.request, reply.status()) &&
-        absl::Now() + parts_.backoff < parts_.retry_until) {
+        again < std::min(retry_until_, parts_.deadline)) {
       const absl::Duration wait = parts_.backoff;
       parts_.backoff = std::min(2 * parts_.backoff, kMaxBackoff);
-      parts_.exchange->After(wait, [self = shared_from_this()] { self->Send(); });
+      parts_.exchange->After(wait, [self = shared_from_this(), attempt] {
+        if (!self->answered_ && attempt == self->attempt_) self->Send();
+      });
       return;
     }
+    answered_ = true;
     if (!reply.ok() && transport::IsNoResponders(reply.status())) {
       return parts_.exchange->Answer(
           Format(transport::MakeError("not_ready", parts_.nobody_serves)));
@@ -113,7 +145,11 @@ class PendingCall : public std::enable_shared_from_this<PendingCall> {
     return response;
   }
 
+  // On the exchange's loop.
   Parts parts_;
+  absl::Time retry_until_;
+  uint64_t attempt_ = 0;
+  bool answered_ = false;
 };
 
 HttpResponse MethodNotAllowed(absl::string_view allowed) {
@@ -125,8 +161,53 @@ HttpResponse MethodNotAllowed(absl::string_view allowed) {
 
 }  // namespace
 
+// Thread-safe.
+class Routes::CallsUnderWay {
+ public:
+  void Add(const std::shared_ptr<PendingCall>& call) {
+    MutexLock lock(mutex_);
+    if (calls_.size() >= sweep_at_) {
+      std::erase_if(calls_, [](const auto& old) { return old.expired(); });
+      sweep_at_ = std::max<size_t>(64, 2 * calls_.size());
+    }
+    calls_.push_back(call);
+  }
+
+  void OnNewLeader() {
+    std::vector<std::weak_ptr<PendingCall>> calls;
+    {
+      MutexLock lock(mutex_);
+      calls = calls_;
+    }
+    for (const auto& weak : calls) {
+      if (const std::shared_ptr<PendingCall> call = weak.lock()) call->OnNewLeader();
+    }
+  }
+
+ private:
+  Mutex mutex_;
+  std::vector<std::weak_ptr<PendingCall>> calls_ ABSL_GUARDED_BY(mutex_);
+  size_t sweep_at_ ABSL_GUARDED_BY(mutex_) = 64;
+};
+
 Routes::Routes(transport::Bus& bus, ApiKeys keys, RoutesOptions options)
-    : bus_(&bus), keys_(std::move(keys)), options_(std::move(options)) {}
+    : bus_(&bus),
+      keys_(std::move(keys)),
+      options_(std::move(options)),
+      calls_(std::make_shared<CallsUnderWay>()) {
+  if (options_.leader_notice.empty()) return;
+  auto notices = bus.Subscribe(
+      {.subject = options_.leader_notice, .queue_group = ""},
+      [calls = calls_](const transport::InboundMessage& /*notice*/) { calls->OnNewLeader(); });
+  if (notices.ok()) {
+    leader_notices_ = *std::move(notices);
+  } else {
+    LOG(WARNING) << "new leaders will not be heard of: " << notices.status();
+  }
+}
+
+Routes::~Routes() = default;
+Routes::Routes(Routes&&) noexcept = default;
 
 void Routes::Add(Route route) {
   Row row;
@@ -258,9 +339,11 @@ void Routes::Handle(const Admission& admission, const RequestHead& head, const s
       .subject = route.subject_of_id ? route.subject_of_id(admission.id) : route.subject,
       .options = std::move(options),
       .backoff = options_.first_backoff,
-      .retry_until = absl::Now() + options_.retry_for,
+      .retry_for = options_.retry_for,
+      .deadline = absl::Now() + options_.timeout,
       .nobody_serves = options_.nobody_serves,
       .exchange = std::move(exchange)});
+  if (leader_notices_ != nullptr) calls_->Add(call);
   call->Send();
 }
 

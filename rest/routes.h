@@ -63,8 +63,11 @@ struct RoutesOptions {
   std::string nobody_serves = "no coordinator is leading at the moment";  // text of that 503
   absl::Duration timeout = transport::kDefaultRequestTimeout;
   // While nobody serves a subject (a new leader is being elected) a call is repeated this long.
-  absl::Duration retry_for = absl::Seconds(2);
-  absl::Duration first_backoff = absl::Milliseconds(25);  // doubled each time, up to 250 ms
+  absl::Duration retry_for = absl::Seconds(3);
+  absl::Duration first_backoff = absl::Milliseconds(10);  // doubled each time, up to 80 ms
+  // Subject of the notice that another coordinator leads. Its predecessor may have died with calls
+  // in its hands: those that may be sent twice are sent again. Empty: nobody to hear of.
+  std::string leader_notice;
 };
 
 // What the head alone decides.
@@ -81,6 +84,8 @@ struct Admission {
 class Routes {
  public:
   Routes(transport::Bus& bus, ApiKeys keys, RoutesOptions options = {});
+  ~Routes();
+  Routes(Routes&&) noexcept;
 
   void Add(Route route);
 
@@ -96,12 +101,15 @@ class Routes {
     std::vector<std::string> segments;  // "{id}" stands for any one
     std::shared_ptr<const Route> route;
   };
+  class CallsUnderWay;
   static bool Matches(const Row& row, const Uri& uri);
 
   transport::Bus* bus_;
   ApiKeys keys_;
   RoutesOptions options_;
   std::vector<Row> rows_;
+  std::shared_ptr<CallsUnderWay> calls_;
+  std::unique_ptr<transport::Subscription> leader_notices_;  // last: gone before what it uses
 };
 
 // A route with fixed messages and a fixed subject; the caller adds what else it needs.

@@ -45,6 +45,8 @@ class KeyValue {
   virtual void Update(const std::string& key, std::string value, uint64_t revision,
                       RevisionCallback done) = 0;
   virtual void Delete(const std::string& key, RevisionCallback done) = 0;
+  // ABORTED as for Update.
+  virtual void Delete(const std::string& key, uint64_t revision, RevisionCallback done) = 0;
 
   struct Watcher {
     std::function<void(KeyValueEntry)> on_entry;

@@ -60,6 +60,12 @@ class NatsKeyValue : public KeyValue {
     Write(shared_, key, "", {{kKvOperationHeader, "DEL"}}, true, std::move(done));
   }
 
+  void Delete(const std::string& key, uint64_t revision, RevisionCallback done) override {
+    Headers headers = Expecting(revision);
+    headers.emplace_back(kKvOperationHeader, "DEL");
+    Write(shared_, key, "", std::move(headers), true, std::move(done));
+  }
+
   absl::StatusOr<std::unique_ptr<Subscription>> Watch(const std::string& pattern,
                                                       Watcher watcher) override;
 

@@ -112,6 +112,8 @@ std::string Subjects::StateBucket() const {
                       absl::StrReplaceAll(root_, {{".", "_"}, {"_", "-u"}, {"-", "--"}}));
 }
 
+std::string Subjects::LeaseBucket() const { return absl::StrCat(StateBucket(), "-LEASE"); }
+
 absl::Status Subjects::ValidateCustomSubject(absl::string_view subject) const {
   const auto refuse = [](absl::string_view rule) {
     return absl::InvalidArgumentError(absl::StrCat("subject ", rule));

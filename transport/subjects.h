@@ -49,6 +49,9 @@ class Subjects {
   // The KV bucket of the coordinator's state: "VARPULIS_CLUSTER_STATE" for the default root;
   // another root gives another bucket, so that clusters can share a broker.
   std::string StateBucket() const;
+  // The bucket in which coordinators compete for the lead: "{state bucket}-LEASE", which is no
+  // root's state bucket.
+  std::string LeaseBucket() const;
 
   // INVALID_ARGUMENT unless `subject` may be a route's own subject: no wildcards, no blanks,
   // nothing under `$` or under this root, no empty tokens.

@@ -77,7 +77,8 @@ TEST(ProtocolDocClusterTest, TheDocumentedPermissionsAreEnough) {
   const std::string document = ReadSource("docs/protocol.md");
   std::string allowed;
   for (const char* subject :
-       {"{root}.>", "$SRV.>", "_INBOX.>", "$JS.API.>", "$KV.VARPULIS_CLUSTER_STATE.>"}) {
+       {"{root}.>", "$SRV.>", "_INBOX.>", "$JS.API.>", "$KV.VARPULIS_CLUSTER_STATE.>",
+        "$KV.VARPULIS_CLUSTER_STATE-LEASE.>"}) {
     EXPECT_TRUE(absl::StrContains(document, absl::StrCat("`", subject, "`"))) << subject;
     absl::StrAppend(&allowed, allowed.empty() ? "" : ", ", "\"",
                     absl::StrReplaceAll(subject, {{"{root}", "varpulis.cluster"}}), "\"");

@@ -116,6 +116,13 @@ TEST_F(NatsKeyValueTest, UpdateComparesTheRevision) {
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(Update(*bucket, "k", "3", *first).status().code(), absl::StatusCode::kAborted);
   EXPECT_EQ(Get(*bucket, "k")->value, "2");
+  Result<absl::StatusOr<uint64_t>> stale, fresh;
+  bucket->Delete("k", *first, stale.Callback());
+  EXPECT_EQ(stale.Get().status().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Get(*bucket, "k")->value, "2");
+  bucket->Delete("k", *second, fresh.Callback());
+  EXPECT_TRUE(fresh.Get().ok()) << fresh.Get().status();
+  EXPECT_EQ(Get(*bucket, "k").status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(NatsKeyValueTest, EntriesExpire) {

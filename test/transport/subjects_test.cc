@@ -85,10 +85,14 @@ TEST(SubjectsTest, DifferentRootsHaveDifferentBuckets) {
                          "a-ub",
                          "a--b",
                          "a",
-                         "A"};
+                         "A",
+                         "LEASE",
+                         "-LEASE",
+                         "_LEASE"};
   for (const char* root : roots) {
     const std::string bucket = Subjects(root).StateBucket();
     EXPECT_TRUE(buckets.insert(bucket).second) << root << " shares " << bucket;
+    EXPECT_TRUE(buckets.insert(Subjects(root).LeaseBucket()).second) << root;
     EXPECT_EQ(bucket.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
                                        "0123456789_-"),
               std::string::npos);
