@@ -93,9 +93,11 @@ TEST_F(RestartTest, ARestartedWorkerGetsItsPipelinesBack) {
 TEST_F(RestartTest, AWorkerAskedToStopLeavesAndComesBack) {
   cluster_.Kill(cluster_.worker(0), SIGTERM);
   EXPECT_TRUE(WaitUntil([&] { return cluster_.Get("/workers/worker-0").status == 404; }));
-  EXPECT_EQ(cluster_.Get("/pipeline-groups/" + group_).At("/status"), "\"partially_running\"");
+  EXPECT_TRUE(WaitUntil([&] { return Injects("X"); })) << "what it ran goes on elsewhere";
+  EXPECT_EQ(cluster_.Get("/pipeline-groups/" + group_).At("/status"), "\"running\"");
   ASSERT_TRUE(cluster_.StartWorker("worker-0"));
-  EXPECT_TRUE(WaitUntil([&] { return Injects("X"); }));
+  ASSERT_TRUE(cluster_.WaitForReadyWorkers(2));
+  EXPECT_TRUE(Injects("X"));
 }
 
 TEST_F(RestartTest, ASecondCoordinatorFollowsAndServesTheSameHttp) {
