@@ -37,15 +37,6 @@ absl::StatusOr<std::unique_ptr<transport::RecordLog>> OpenLog(transport::NatsCon
   return transport::NewVolatileRecordLog();  // the coordinator says so, loudly
 }
 
-// The new leader's cluster lives on the broker that this process keeps, and on its HTTP API, which
-// asks whoever leads.
-void OnStoodDown(bool hosts_broker, absl::Status why) {
-  if (!hosts_broker && !FLAGS_keep_serving) return RequestShutdown(std::move(why));
-  LOG(WARNING) << "another coordinator leads now; this one goes on serving the HTTP API"
-               << (hosts_broker ? " and keeping the cluster's broker" : "")
-               << " until it is stopped. It does not take over again: restart it for that";
-}
-
 absl::Status Run() {
   ASSIGN_OR_RETURN(const coordinator::PlacementStrategy placement, PlacementFromFlag());
   RETURN_IF_ERROR(transport::ValidateSubjectPrefix(FLAGS_subject_prefix));
@@ -65,18 +56,21 @@ absl::Status Run() {
   options.max_pipelines_per_group = FLAGS_max_pipelines_per_group;
   options.advertised_urls = AdvertisedUrls(connection);
   options.version = kVersion;
-  // Bound before leading: who cannot serve must not depose who does.
+  // Bound before competing: who cannot serve must not lead. It serves whoever does.
   ASSIGN_OR_RETURN(const std::unique_ptr<rest::HttpServer> http,
                    StartShim(connection, subjects, keys));
-  const bool hosts_broker = broker.process != nullptr;
   ASSIGN_OR_RETURN(
       const std::unique_ptr<coordinator::Coordinator> coordinator,
       coordinator::Coordinator::Start(
-          options,
-          {.bus = connection,
-           .open_log = [&] { return OpenLog(connection, subjects.StateBucket()); },
-           .on_stood_down =
-               [hosts_broker](absl::Status why) { OnStoodDown(hosts_broker, std::move(why)); }}));
+          options, {.bus = connection,
+                    .open_log = [&] { return OpenLog(connection, subjects.StateBucket()); },
+                    .on_stood_down = RequestShutdown,
+                    .open_lease_bucket =
+                        [&] {
+                          return connection.OpenKeyValue({.bucket = subjects.LeaseBucket(),
+                                                          .ttl = coordinator::kLeaseTtl,
+                                                          .memory_storage = true});
+                        }}));
   LOG(INFO) << "coordinator " << id << " ready: " << HttpAddress(FLAGS_bind, http->port())
             << ", broker " << connection.connected_url();
   NotifyReady();

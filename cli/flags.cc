@@ -43,8 +43,6 @@ DEFINE_uint32(heartbeat_timeout, 15, "seconds of silence after which a worker is
 DEFINE_string(placement, "round-robin", "round-robin or least-loaded");
 DEFINE_bool(strict_routing, false, "refuse an injected event that no route matches");
 DEFINE_uint32(max_pipelines_per_group, 4096, "largest group accepted");
-DEFINE_bool(keep_serving, false,
-            "when another coordinator takes over, go on serving the HTTP API instead of ending");
 DEFINE_string(coordinator, "", "coordinator URL (http://host:9100, or nats://host:4222)");
 DEFINE_string(worker_id, "", "worker identifier (default: a UUID)");
 DEFINE_string(advertise_address, "", "base URL under which others reach this worker's HTTP API");
@@ -114,7 +112,6 @@ constexpr FlagSpec kFlags[] = {
     {"placement", 0, nullptr, "STRATEGY"},
     {"strict_routing", 0, nullptr, nullptr},
     {"max_pipelines_per_group", 0, nullptr, "N", 1, kMostPipelines},
-    {"keep_serving", 0, nullptr, nullptr},
     {"coordinator", 0, "VARPULIS_COORDINATOR", "URL"},
     {"worker_id", 0, "VARPULIS_WORKER_ID", "ID"},
     {"advertise_address", 0, "VARPULIS_ADVERTISE_ADDRESS", "URL"},
@@ -232,8 +229,8 @@ absl::Span<const Command> Commands() {
        nullptr,
        {"port", "bind", "api_key", "api_keys", "cors_origins", "coordinator_id",
         "heartbeat_interval", "heartbeat_timeout", "placement", "strict_routing",
-        "max_pipelines_per_group", "keep_serving", "state_dir", "embedded", "insecure",
-        "nats_advertise", VARPULIS_NATS_FLAGS}},
+        "max_pipelines_per_group", "state_dir", "embedded", "insecure", "nats_advertise",
+        VARPULIS_NATS_FLAGS}},
       {"server",
        "Start a worker, alone or registered with a coordinator",
        nullptr,

@@ -37,7 +37,6 @@ DECLARE_uint32(heartbeat_timeout);
 DECLARE_string(placement);
 DECLARE_bool(strict_routing);
 DECLARE_uint32(max_pipelines_per_group);
-DECLARE_bool(keep_serving);
 DECLARE_string(coordinator);
 DECLARE_string(worker_id);
 DECLARE_string(advertise_address);

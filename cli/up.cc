@@ -69,8 +69,7 @@ absl::Status StartCoordinator(Environment environment, const ReadySocket& ready,
                               Children* children) {
   // The first of two counts.
   environment.insert(environment.begin(), {"NOTIFY_SOCKET", ready.address()});
-  return StartChild("coordinator",
-                    {"coordinator", absl::StrCat("--port=", FLAGS_port), "--keep-serving"},
+  return StartChild("coordinator", {"coordinator", absl::StrCat("--port=", FLAGS_port)},
                     std::move(environment), children);
 }
 

@@ -12,6 +12,7 @@
 
 #include "coordinator/step.h"
 #include "transport/bus.h"
+#include "transport/key_value.h"
 #include "transport/record_log.h"
 #include "transport/subjects.h"
 
@@ -32,10 +33,16 @@ struct CoordinatorOptions {
   std::string version;                              // SemVer
 };
 
+class Candidacy;
 class Runtime;
 
-// The control plane of one cluster, served over NATS: takes office on Start, leads until it is
-// destroyed or another coordinator takes over.
+// How long an entry of the lease bucket lives.
+inline constexpr absl::Duration kLeaseTtl = absl::Seconds(1);
+
+// The control plane of one cluster, served over NATS by the one coordinator that leads. Any number
+// of them compete for a lease; the others follow and take over when it is given back or runs out.
+// Where the broker has no place for a lease (no JetStream), there is nobody to hand over to: Start
+// takes office at once, until another coordinator does the same.
 // Start and the destructor block and belong to the owner's thread; the rest is thread-safe.
 class Coordinator {
  public:
@@ -43,23 +50,30 @@ class Coordinator {
     transport::Bus& bus;
     // A new, unopened log. Called again, on a thread of ours, after the broker was away.
     std::function<absl::StatusOr<std::unique_ptr<transport::RecordLog>>()> open_log;
-    // Called once if another coordinator leads, when nothing is served any more. It runs on a
-    // thread of ours: it may ask for the process's end, and must not destroy the coordinator
-    // itself.
+    // Without a lease: called once if another coordinator leads, when nothing is served any more.
+    // It runs on a thread of ours: it may ask for the process's end, and must not destroy the
+    // coordinator itself.
     std::function<void(absl::Status)> on_stood_down;
+    // A bucket in memory whose entries live for kLeaseTtl. Empty, or FAILED_PRECONDITION: no lease.
+    std::function<absl::StatusOr<std::unique_ptr<transport::KeyValue>>()> open_lease_bucket = {};
+    std::function<absl::Time()> clock = {};  // of the lease; empty: CLOCK_BOOTTIME
   };
 
-  // Returns when the state is recovered, the workers know the new epoch and requests are served.
+  // Returns when the state is recovered, the workers know the new epoch and requests are served, be
+  // it here or, as far as the lease tells, by another coordinator.
   static absl::StatusOr<std::unique_ptr<Coordinator>> Start(CoordinatorOptions options, Deps deps);
-  // Stops serving, finishes injects and writes under way, then goes. Pipelines run on.
+  // Stops serving, finishes injects and writes under way, gives the lease back, then goes.
+  // Pipelines run on.
   ~Coordinator();
 
-  uint64_t leader_epoch() const;
+  uint64_t leader_epoch() const;  // 0: another one leads, or none
 
  private:
-  explicit Coordinator(std::unique_ptr<Runtime> runtime);
+  Coordinator();
 
-  std::unique_ptr<Runtime> runtime_;
+  // One of the two.
+  std::unique_ptr<Candidacy> candidacy_;
+  std::unique_ptr<Runtime> alone_;
 };
 
 }  // namespace varpulis::coordinator

@@ -12,6 +12,7 @@
 #include "base/status_macros.h"
 #include "coordinator/control_service.h"
 #include "coordinator/inject_service.h"
+#include "coordinator/leased.h"
 #include "coordinator/query_service.h"
 #include "coordinator/state_machine.h"
 #include "transport/error_reply.h"
@@ -67,9 +68,14 @@ absl::Time Runtime::Now() {
   return absl::UnixEpoch() + absl::FromChrono(std::chrono::steady_clock::now().time_since_epoch());
 }
 
-Runtime::Runtime(CoordinatorOptions options, Coordinator::Deps deps)
+Runtime::Runtime(CoordinatorOptions options, Coordinator::Deps deps,
+                 std::shared_ptr<const Tenure> tenure)
     : options_(std::move(options)),
-      deps_(std::move(deps)),
+      tenure_(std::move(tenure)),
+      leased_bus_(tenure_ == nullptr ? nullptr : MakeLeasedBus(deps.bus, tenure_)),
+      deps_{.bus = leased_bus_ == nullptr ? deps.bus : *leased_bus_,
+            .open_log = std::move(deps.open_log),
+            .on_stood_down = std::move(deps.on_stood_down)},
       policy_(PolicyOf(options_)),
       lanes_(kCommandsPerWorker),
       strand_(std::make_shared<Strand>("coordinator")),
@@ -107,39 +113,39 @@ void Runtime::RunAndWait(std::function<void()> task) {
 
 // ---------------------------------------------------------------- taking office
 
-absl::Status Runtime::Start() {
-  std::promise<absl::Status> started;
-  strand_->Post([this, &started] {
+void Runtime::Start(std::function<void(absl::Status)> done) {
+  strand_->Post([this, done = std::move(done)]() mutable {
+    on_started_ = std::move(done);
+    if (stood_down_) return FinishStart(absl::AbortedError("deposed before it began"));
     connection_ =
         deps_.bus.AddConnectionListener([this, strand = strand_](transport::ConnectionState state) {
           strand->Post([this, state] { OnConnection(state); });
         });
-    OpenLog([this, &started](absl::Status opened) {
-      if (!opened.ok()) return started.set_value(std::move(opened));
-      PingWorkers([this, &started] {
+    OpenLog([this](absl::Status opened) {
+      if (!opened.ok()) return FinishStart(std::move(opened));
+      PingWorkers([this] {
         absl::Status serving = Serve();
-        if (serving.ok()) ScheduleTick();
-        started.set_value(std::move(serving));
+        if (serving.ok()) {
+          ScheduleTick();
+          Handle(Tick{});  // what the predecessor has left half done goes on at once
+        }
+        FinishStart(std::move(serving));
       });
     });
   });
-  return started.get_future().get();
+}
+
+void Runtime::FinishStart(absl::Status status) {
+  if (on_started_) std::exchange(on_started_, nullptr)(std::move(status));
+}
+
+void Runtime::Depose(absl::Status why) {
+  strand_->Post([this, why = std::move(why)] { StandDown(why); });
 }
 
 absl::Status Runtime::Serve() {
   if (stood_down_) return absl::AbortedError("another coordinator leads");
-  ASSIGN_OR_RETURN(
-      leader_notices_,
-      deps_.bus.Subscribe(
-          {.subject = policy_.subjects.Notice(kLeaderChangedNotice), .queue_group = ""},
-          [this, strand = strand_](transport::InboundMessage message) {
-            varpulis::v1::Notice notice;
-            if (!notice.ParseFromArray(message.payload().data(),
-                                       static_cast<int>(message.payload().size()))) {
-              return;
-            }
-            strand->Post([this, notice = std::move(notice)] { OnLeaderNotice(notice); });
-          }));
+  if (tenure_ == nullptr) RETURN_IF_ERROR(ListenForLeaders());
   ASSIGN_OR_RETURN(service_, transport::Service::Start(
                                  deps_.bus, {.name = "varpulis-coordinator",
                                              .id = NewUuid(),

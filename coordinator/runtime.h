@@ -22,6 +22,7 @@
 #include "coordinator/reply_book.h"
 #include "coordinator/routing.h"
 #include "coordinator/step.h"
+#include "coordinator/tenure.h"
 #include "transport/bus.h"
 #include "transport/record_log.h"
 #include "transport/rpc.h"
@@ -34,7 +35,8 @@ class QueryService;
 
 inline constexpr char kLeaderChangedNotice[] = "leader_changed";
 
-// The shell around the state machine. Owns the ClusterState, which lives on its strand: commands
+// The shell around the state machine, for one time in office: takes it on Start and leads until it
+// is destroyed or stands down. Owns the ClusterState, which lives on its strand: commands
 // come in, Apply says what should happen, and the effects of each are performed in order: stored,
 // then sent, then answered. Nothing waits on the strand; answers come back as commands.
 //
@@ -42,17 +44,24 @@ inline constexpr char kLeaderChangedNotice[] = "leader_changed";
 //   transport threads ─ Find ───▶ routing table (injects never touch the strand)
 class Runtime {
  public:
-  Runtime(CoordinatorOptions options, Coordinator::Deps deps);
+  // With a tenure, nothing is sent, answered or stored once it is over, and the state must be
+  // durable. Without, it leads as soon as it starts, and until a notice names a later leader.
+  Runtime(CoordinatorOptions options, Coordinator::Deps deps,
+          std::shared_ptr<const Tenure> tenure = nullptr);
   ~Runtime();
 
-  absl::Status Start();  // blocks; not from the strand
+  // `done` runs once on the strand, unless this is destroyed first: when the state is recovered,
+  // the workers know the new epoch and requests are served, or when that is not to be.
+  void Start(std::function<void(absl::Status)> done);
+  // Stands down, if it has not yet. Thread-safe.
+  void Depose(absl::Status why);
   uint64_t leader_epoch() const { return leader_epoch_; }
 
   // ---- for the services, thread-safe
 
   const CoordinatorOptions& options() const { return options_; }
   const Policy& policy() const { return policy_; }
-  transport::Bus& bus() const { return deps_.bus; }
+  transport::Bus& bus() const { return deps_.bus; }  // obeys the lease
   RoutingTable& routing() { return routing_; }
 
   ReplyToken Expect(transport::RawReplier replier) { return replies_.Add(std::move(replier)); }
@@ -106,6 +115,7 @@ class Runtime {
   void Publish(const varpulis::v1::Notice& notice);
   void Reply(const Answer& answer);
   void OnConnection(transport::ConnectionState state);
+  absl::Status ListenForLeaders();
   void OnLeaderNotice(const varpulis::v1::Notice& notice);
   void LoseLog(const absl::Status& why);
   void ReopenLog();
@@ -116,8 +126,12 @@ class Runtime {
   // Runs `task` on the strand and waits for it. Not from the strand.
   void RunAndWait(std::function<void()> task);
 
+  void FinishStart(absl::Status status);
+
   const CoordinatorOptions options_;
-  const Coordinator::Deps deps_;
+  const std::shared_ptr<const Tenure> tenure_;  // null: no lease
+  const std::shared_ptr<transport::Bus> leased_bus_;
+  const Coordinator::Deps deps_;  // its bus is the leased one
   const Policy policy_;
   std::atomic<uint64_t> leader_epoch_{0};
   RoutingTable routing_;  // thread-safe
@@ -134,6 +148,7 @@ class Runtime {
   bool routing_scheduled_ = false;
   CommandLanes lanes_;
   bool connected_ = true;
+  std::function<void(absl::Status)> on_started_;  // empty once called
   bool stood_down_ = false;
   bool closing_ = false;
   std::unique_ptr<ControlService> control_;

@@ -5,6 +5,7 @@
 #include "glog/logging.h"
 
 #include "base/status_macros.h"
+#include "coordinator/leased.h"
 #include "coordinator/records.h"
 #include "coordinator/runtime.h"
 #include "transport/error_reply.h"
@@ -43,6 +44,7 @@ void Runtime::OpenLog(std::function<void(absl::Status)> done) {
                    raw = log.ok() ? log->release() : nullptr] {
       attempt->log.reset(raw);
       if (!status.ok()) return finish(status);
+      if (tenure_ != nullptr) attempt->log = MakeLeasedLog(std::move(attempt->log), tenure_);
       const StateWrite barrier = StoreBarrier(options_.id);
       attempt->log->Open(
           {barrier.key, barrier.value}, [this, attempt, finish, strand = strand_](
@@ -58,7 +60,8 @@ void Runtime::OpenLog(std::function<void(absl::Status)> done) {
 
 absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
                                  const transport::RecordLog::Opened& opened) {
-  if (durable_ && !log->durable()) {
+  if (stood_down_) return absl::AbortedError("stood down meanwhile");
+  if ((durable_ || tenure_ != nullptr) && !log->durable()) {
     return absl::UnavailableError("the broker's JetStream is not back yet");
   }
   std::vector<StoredRecord> records;
@@ -129,6 +132,23 @@ void Runtime::OnConnection(transport::ConnectionState state) {
   if (connected) Handle(ConnectionRestored{});
 }
 
+// Without a lease this is how a coordinator learns of its successor before it writes anything.
+absl::Status Runtime::ListenForLeaders() {
+  ASSIGN_OR_RETURN(
+      leader_notices_,
+      deps_.bus.Subscribe(
+          {.subject = policy_.subjects.Notice(kLeaderChangedNotice), .queue_group = ""},
+          [this, strand = strand_](transport::InboundMessage message) {
+            varpulis::v1::Notice notice;
+            if (!notice.ParseFromArray(message.payload().data(),
+                                       static_cast<int>(message.payload().size()))) {
+              return;
+            }
+            strand->Post([this, notice = std::move(notice)] { OnLeaderNotice(notice); });
+          }));
+  return absl::OkStatus();
+}
+
 void Runtime::OnLeaderNotice(const varpulis::v1::Notice& notice) {
   if (notice.leader_epoch() <= leader_epoch_ || notice.subject_id() == options_.id) return;
   StandDown(
@@ -166,13 +186,14 @@ void Runtime::ReopenLog() {
 
 void Runtime::StandDown(absl::Status why) {
   if (std::exchange(stood_down_, true)) return;
-  LOG(ERROR) << "coordinator " << options_.id << " stands down: " << why;
+  LOG(WARNING) << "coordinator " << options_.id << " stands down: " << why;
   service_.reset();
   leader_notices_.reset();
   pending_.clear();
   lanes_.DropWaiting();
   routing_.Clear();
   replies_.FailAll(transport::MakeError("not_leader", why.message()));
+  FinishStart(why);
   if (deps_.on_stood_down) deps_.on_stood_down(std::move(why));
 }
 

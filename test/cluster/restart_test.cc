@@ -98,16 +98,22 @@ TEST_F(RestartTest, AWorkerAskedToStopLeavesAndComesBack) {
   EXPECT_TRUE(WaitUntil([&] { return Injects("X"); }));
 }
 
-TEST_F(RestartTest, ASecondCoordinatorTakesOverAndTheFirstStandsDown) {
+TEST_F(RestartTest, ASecondCoordinatorFollowsAndServesTheSameHttp) {
   Node* second = cluster_.StartNode("second", {"coordinator", "--port=0", "--api-key=admin"});
   ASSERT_NE(second, nullptr);
   ASSERT_NE(cluster_.WaitForPort(*second, " ready: http://"), 0);
-  EXPECT_NE(cluster_.coordinator().Wait(), 0);  // it ends by itself, and says why
-  EXPECT_THAT(cluster_.coordinator().Log(), ::testing::HasSubstr("stands down"));
-  const HttpReply group = cluster_.Send(
-      *second,
-      {.path = "/api/v1/cluster/pipeline-groups/" + group_, .headers = {{"x-api-key", "admin"}}});
-  EXPECT_EQ(group.At("/status"), "\"running\"") << group.body;
+  const auto status = [&] {
+    const HttpReply group = cluster_.Send(
+        *second,
+        {.path = "/api/v1/cluster/pipeline-groups/" + group_, .headers = {{"x-api-key", "admin"}}});
+    return group.At("/status");
+  };
+  EXPECT_EQ(status(), "\"running\"");
+  EXPECT_THAT(second->Log(), ::testing::Not(::testing::HasSubstr("leads with epoch")));
+  EXPECT_THAT(cluster_.coordinator().Log(), ::testing::Not(::testing::HasSubstr("stands down")));
+  cluster_.Kill(cluster_.coordinator(), SIGKILL);
+  EXPECT_EQ(status(), "\"running\"") << "of its own leading";
+  EXPECT_THAT(second->Log(), ::testing::HasSubstr("leads with epoch"));
 }
 
 TEST(HeartbeatTest, ASilentWorkerBecomesUnhealthyAndReadyAgain) {
@@ -119,6 +125,19 @@ TEST(HeartbeatTest, ASilentWorkerBecomesUnhealthyAndReadyAgain) {
       WaitUntil([&] { return cluster.Get("/workers/worker-0").At("/status") == "\"unhealthy\""; }));
   cluster.worker(0).Signal(SIGCONT);
   EXPECT_TRUE(cluster.WaitForReadyWorkers(1));
+}
+
+TEST(VolatileTest, WithoutJetStreamASecondCoordinatorTakesOverAndTheFirstEnds) {
+  ClusterOptions options{.workers = 0};
+  options.broker.jetstream = false;
+  Cluster cluster(std::move(options));
+  ASSERT_TRUE(cluster.Start());
+  Node* second = cluster.StartNode("second", {"coordinator", "--port=0", "--api-key=admin"});
+  ASSERT_NE(second, nullptr);
+  ASSERT_NE(cluster.WaitForPort(*second, " ready: http://"), 0);
+  EXPECT_NE(cluster.coordinator().Wait(), 0);  // it ends by itself, and says why
+  EXPECT_THAT(cluster.coordinator().Log(), ::testing::HasSubstr("stands down"));
+  EXPECT_EQ(cluster.Send(*second, {.path = "/ready"}).status, 200);
 }
 
 TEST(VolatileTest, WithoutJetStreamTheClusterWorksAndSaysSo) {

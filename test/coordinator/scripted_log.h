@@ -23,6 +23,10 @@ class ScriptedStore {
     MutexLock lock(mutex_);
     return records_.contains(key);
   }
+  uint64_t sequence() {
+    MutexLock lock(mutex_);
+    return sequence_;
+  }
   size_t opens() {
     MutexLock lock(mutex_);
     return opens_;
