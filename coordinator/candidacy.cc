@@ -33,9 +33,10 @@ Candidacy::Candidacy(CoordinatorOptions options, Coordinator::Deps deps,
             strand_->Post(
                 [this, tenure = std::move(tenure)]() mutable { BeginOffice(std::move(tenure)); });
           },
-      .on_lost = [this](absl::Status why) {
-        strand_->Post([this, why = std::move(why)] { EndOffice(why); });
-      },
+      .on_lost =
+          [this](absl::Status why) {
+            strand_->Post([this, why = std::move(why)] { EndOffice(why); });
+          },
       .on_following =
           [this](std::string holder) {
             strand_->Post([this, holder = std::move(holder)] {

@@ -115,9 +115,7 @@ void Election::Carry(const Lease::Actions& actions) {
                                      const absl::StatusOr<transport::KeyValueEntry>& stored) {
       const absl::StatusOr<LeaseEntry> entry =
           stored.ok() ? absl::StatusOr<LeaseEntry>(Decode(*stored)) : stored.status();
-      strand->Post([this, read, entry] {
-        Carry(lease_.OnRead(read, entry, deps_.clock()));
-      });
+      strand->Post([this, read, entry] { Carry(lease_.OnRead(read, entry, deps_.clock())); });
     });
   }
   if (actions.remove.has_value()) {
@@ -131,8 +129,7 @@ void Election::Carry(const Lease::Actions& actions) {
   }
   if (actions.wake_in.has_value()) {
     strand_->Cancel(timer_);
-    timer_ =
-        strand_->After(*actions.wake_in, [this] { Carry(lease_.OnTimer(deps_.clock())); });
+    timer_ = strand_->After(*actions.wake_in, [this] { Carry(lease_.OnTimer(deps_.clock())); });
   }
   if (std::exchange(told_following_, lease_.follows()) != lease_.follows() && lease_.follows()) {
     deps_.on_following(lease_.holder());

@@ -130,7 +130,10 @@ void Runtime::Start(std::function<void(absl::Status)> done) {
       if (!opened.ok()) return FinishStart(std::move(opened));
       PingWorkers([this] {
         absl::Status serving = Serve();
-        if (serving.ok()) ScheduleTick();
+        if (serving.ok()) {
+          ScheduleTick();
+          Handle(Tick{});  // what the predecessor has left half done goes on at once
+        }
         FinishStart(std::move(serving));
       });
     });
