@@ -440,7 +440,7 @@ TEST_F(RuntimeTest, ANewCoordinatorKnowsTheGroupsAndPingsTheWorkersFirst) {
   coordinator.reset();
   coordinator = StartCoordinator("c2");
   EXPECT_GT(coordinator->leader_epoch(), epoch);
-  EXPECT_EQ(w0.pings(), pings + 1);
+  EXPECT_GT(w0.pings(), pings);
   EXPECT_EQ(Get(group->id())->status(), v1::GROUP_STATUS_RUNNING);
   EXPECT_TRUE(Inject(group->id(), "a").ok());
   EXPECT_EQ(w0.deploys(), 2u) << "nothing was deployed twice";
