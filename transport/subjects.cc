@@ -16,6 +16,7 @@ namespace {
 constexpr size_t kMaxSubjectBytes = 255;
 constexpr size_t kMaxPrefixBytes = 64;
 constexpr char kStateBucket[] = "VARPULIS_CLUSTER_STATE";
+constexpr char kCheckpointStream[] = "VARPULIS_CLUSTER_CHECKPOINTS";
 
 bool IsTokenChar(char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; }
 
@@ -83,6 +84,11 @@ std::string Subjects::Notice(absl::string_view kind) const {
 
 std::string Subjects::AnyNotice() const { return Notice("*"); }
 
+std::string Subjects::Checkpoint(absl::string_view group, absl::string_view pipeline,
+                                 uint32_t replica) const {
+  return absl::StrCat(root_, ".checkpoint.", group, ".", absl::StrCat(pipeline, ".", replica));
+}
+
 std::optional<std::string> Subjects::TokenAfter(absl::string_view kind,
                                                 absl::string_view subject) const {
   if (!absl::ConsumePrefix(&subject, root_) || !absl::ConsumePrefix(&subject, ".") ||
@@ -104,12 +110,18 @@ std::optional<Subjects::PipelineSubject> Subjects::ParsePipeline(absl::string_vi
   return PipelineSubject{std::string(tokens[0]), std::string(tokens[1]), std::string(tokens[2])};
 }
 
-std::string Subjects::StateBucket() const {
-  if (root_ == kDefaultSubjectPrefix) return kStateBucket;
-  // Bucket names have no dots. '-' escapes, so that different roots never share a bucket:
-  // "eu.prod" → "eu_prod", "eu_prod" → "eu-uprod", "eu-prod" → "eu--prod".
-  return absl::StrCat(kStateBucket, "_",
+std::string Subjects::Named(absl::string_view name) const {
+  if (root_ == kDefaultSubjectPrefix) return std::string(name);
+  // Names of buckets and streams have no dots. '-' escapes, so that different roots never share
+  // one: "eu.prod" → "eu_prod", "eu_prod" → "eu-uprod", "eu-prod" → "eu--prod".
+  return absl::StrCat(name, "_",
                       absl::StrReplaceAll(root_, {{".", "_"}, {"_", "-u"}, {"-", "--"}}));
+}
+
+std::string Subjects::StateBucket() const { return Named(kStateBucket); }
+
+Subjects::Stream Subjects::CheckpointStream() const {
+  return {Named(kCheckpointStream), absl::StrCat(root_, ".checkpoint")};
 }
 
 std::string Subjects::LeaseBucket() const { return absl::StrCat(StateBucket(), "-LEASE"); }

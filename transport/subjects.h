@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -37,6 +38,9 @@ class Subjects {
                   absl::string_view verb) const;     // {root}.api.{resource}.{verb}
   std::string Notice(absl::string_view kind) const;  // {root}.notice.{kind}
   std::string AnyNotice() const;
+  // {root}.checkpoint.{group}.{pipeline}.{replica}; the parts of a checkpoint lie under it.
+  std::string Checkpoint(absl::string_view group, absl::string_view pipeline,
+                         uint32_t replica) const;
 
   // The last token, if `subject` is {root}.{kind}.{token}: heartbeat, inject, inject_batch.
   std::optional<std::string> TokenAfter(absl::string_view kind, absl::string_view subject) const;
@@ -52,12 +56,20 @@ class Subjects {
   // The bucket in which coordinators compete for the lead: "{state bucket}-LEASE", which is no
   // root's state bucket.
   std::string LeaseBucket() const;
+  // The stream of the checkpoints, named likewise, and what lies above all their subjects.
+  struct Stream {
+    std::string name, subject;
+  };
+  Stream CheckpointStream() const;
 
   // INVALID_ARGUMENT unless `subject` may be a route's own subject: no wildcards, no blanks,
   // nothing under `$` or under this root, no empty tokens.
   absl::Status ValidateCustomSubject(absl::string_view subject) const;
 
  private:
+  // Of a bucket or stream.
+  std::string Named(absl::string_view name) const;
+
   std::string root_;
 };
 

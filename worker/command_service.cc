@@ -9,6 +9,8 @@
 namespace varpulis::worker {
 
 using transport::Replier;
+using varpulis::v1::CheckpointPipelineRequest;
+using varpulis::v1::CheckpointPipelineResponse;
 using varpulis::v1::DeployPipelineRequest;
 using varpulis::v1::DeployPipelineResponse;
 using varpulis::v1::DrainRequest;
@@ -47,6 +49,7 @@ absl::Status CommandService::Serve(const transport::Subjects& subjects) {
   };
   RETURN_IF_ERROR(serve("deploy", &CommandService::OnDeploy));
   RETURN_IF_ERROR(serve("undeploy", &CommandService::OnUndeploy));
+  RETURN_IF_ERROR(serve("checkpoint", &CommandService::OnCheckpoint));
   RETURN_IF_ERROR(serve("inject", &CommandService::OnInject));
   RETURN_IF_ERROR(serve("inject_batch", &CommandService::OnInjectBatch));
   RETURN_IF_ERROR(serve("ping", &CommandService::OnPing));
@@ -79,6 +82,11 @@ void CommandService::OnUndeploy(UndeployPipelineRequest request, Replier<OkRespo
   host_.Undeploy(std::move(request), AnswerTo(std::move(reply)));
 }
 
+void CommandService::OnCheckpoint(const CheckpointPipelineRequest& request,
+                                  Replier<CheckpointPipelineResponse> reply) {
+  host_.Checkpoint(request, AnswerTo(std::move(reply)));
+}
+
 void CommandService::OnInject(WorkerInjectRequest request, Replier<WorkerInjectResponse> reply) {
   std::optional<uint64_t> epoch;
   if (request.has_placement_epoch()) epoch = request.placement_epoch();
@@ -94,12 +102,15 @@ void CommandService::OnInjectBatch(WorkerInjectBatchRequest request,
                std::move(*request.mutable_events()), AnswerTo(std::move(reply)));
 }
 
-void CommandService::OnPing(const PingRequest& /*request*/, Replier<PingResponse> reply) {
+void CommandService::OnPing(const PingRequest& request, Replier<PingResponse> reply) {
   PingResponse response;
   response.set_worker_id(options_.worker_id);
   response.set_incarnation(options_.incarnation);
   response.set_draining(host_.draining());
-  for (auto& placement : host_.Placements()) *response.add_pipelines() = std::move(placement);
+  response.set_brief(request.brief());
+  if (!request.brief()) {
+    for (auto& placement : host_.Placements()) *response.add_pipelines() = std::move(placement);
+  }
   reply.Reply(response);
 }
 
@@ -108,6 +119,7 @@ void CommandService::OnDrain(const DrainRequest& /*request*/, Replier<DrainRespo
   host_.WhenProcessed(options_.drain_timeout,
                       [this, answer = AnswerTo(std::move(reply))](bool processed) {
                         DrainResponse response;
+                        host_.CheckpointChanged();
                         response.set_ok(processed);
                         response.set_pipelines_running(host_.size());
                         answer(std::move(response));

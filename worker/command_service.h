@@ -40,6 +40,8 @@ class CommandService {
                 transport::Replier<varpulis::v1::DeployPipelineResponse> reply);
   void OnUndeploy(varpulis::v1::UndeployPipelineRequest request,
                   transport::Replier<varpulis::v1::OkResponse> reply);
+  void OnCheckpoint(const varpulis::v1::CheckpointPipelineRequest& request,
+                    transport::Replier<varpulis::v1::CheckpointPipelineResponse> reply);
   void OnInject(varpulis::v1::WorkerInjectRequest request,
                 transport::Replier<varpulis::v1::WorkerInjectResponse> reply);
   void OnInjectBatch(varpulis::v1::WorkerInjectBatchRequest request,

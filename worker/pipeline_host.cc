@@ -21,12 +21,6 @@ using varpulis::v1::OkResponse;
 using varpulis::v1::UndeployPipelineRequest;
 using EnginePtr = PipelineRunner::EnginePtr;
 
-absl::StatusOr<EnginePtr> CompileSource(const std::string& source) {
-  auto engine = engine::Pipeline::Compile(source);
-  if (!engine.ok()) return MakeError("parse_error", engine.status().message());
-  return std::move(*engine);
-}
-
 absl::Status NotFound(const PipelineId& id) {
   return MakeError("pipeline_not_found", absl::StrCat("no pipeline ", id.str(), " on this worker"));
 }
@@ -80,19 +74,35 @@ PipelineHost::PipelineHost(Options options, Deps deps)
     : options_(std::move(options)),
       local_(deps.local),
       cluster_(deps.cluster),
-      subjects_(options_.subjects) {}
+      subjects_(options_.subjects),
+      store_(std::make_shared<CheckpointStore>(deps.checkpoints, options_.subjects)) {
+  if (cluster_ != nullptr) strand_->Post([this] { CheckpointsDue(); });
+}
 
 PipelineHost::~PipelineHost() { StopAll(absl::ZeroDuration()); }
 
-void PipelineHost::Join(transport::Bus& cluster, transport::Subjects subjects) {
+void PipelineHost::Join(transport::Bus& cluster, transport::Subjects subjects,
+                        transport::BlobStore* checkpoints) {
   cluster_ = &cluster;
   subjects_ = std::move(subjects);
+  store_ = std::make_shared<CheckpointStore>(checkpoints, subjects_);
+  strand_->Post([this] { CheckpointsDue(); });
 }
 
 PipelineHost::Key PipelineHost::KeyOf(const Placement& placement) {
   // Local pipelines may share a name: each is a placement of its own.
   if (placement.local()) return {placement.group, placement.id.str(), 0};
   return {placement.group, placement.name, placement.replica};
+}
+
+PipelineHost::Key PipelineHost::KeyOf(const DeployPipelineRequest& request) {
+  return {GroupId(request.group_id()), request.name(), request.replica()};
+}
+
+absl::StatusOr<EnginePtr> PipelineHost::CompileSource(const std::string& source) {
+  auto engine = engine::Pipeline::Compile(source);
+  if (!engine.ok()) return MakeError("parse_error", engine.status().message());
+  return std::move(*engine);
 }
 
 absl::Status PipelineHost::AdmitLeader(uint64_t leader_epoch) {
@@ -141,14 +151,14 @@ void PipelineHost::Deploy(DeployPipelineRequest request, const Done<DeployPipeli
   }
   if (const absl::Status valid = CheckDeploy(request); !valid.ok()) return done(valid);
   auto shared = std::make_shared<DeployPipelineRequest>(std::move(request));
-  if (!strand_.Post([this, shared, done] { DeployNow(shared, done); })) {
+  if (!strand_->Post([this, shared, done] { DeployNow(shared, done); })) {
     done(MakeError("worker_draining", "this worker is stopping"));
   }
 }
 
 void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& request,
                              const Done<DeployPipelineResponse>& done) {
-  const Key key{GroupId(request->group_id()), request->name(), request->replica()};
+  const Key key = KeyOf(*request);
   if (const auto busy = stopping_.find(key); busy != stopping_.end()) {
     busy->second.push_back([this, request, done] { DeployNow(request, done); });
     return;
@@ -161,10 +171,12 @@ void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& reque
   }
   const HostedPtr running = FindByKey(key);
   if (running != nullptr && running->placement.epoch == epoch) {
-    running->runner->SetPaused(request->paused());
+    running->runner->SetHold(PipelineRunner::Hold::kPaused, request->paused());
     return done(Deployed(*running));
   }
-  if (draining_ || running == nullptr) {
+  // A copy is replaced here also while its worker drains: that is how a move is given up.
+  const bool replaces = running != nullptr || remains_.contains(key);
+  if (stopping_all_ || !replaces) {
     if (const absl::Status capacity = CheckCapacity(); !capacity.ok()) return done(capacity);
   }
   absl::StatusOr<EnginePtr> engine = CompileSource(request->source());
@@ -175,23 +187,49 @@ void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& reque
     LOG(INFO) << "pipeline " << running->placement.DisplayName() << " of group "
               << request->group_id() << ": epoch " << epoch << " replaces "
               << running->placement.epoch;
-    return StopOne(running, [this, request, done] { DeployNow(request, done); });
+    return StopOne(running, [this, key, running, request, done] {
+      if (EnginePtr left = running->runner->TakeEngine(); left != nullptr) {
+        remains_[key] = {running->placement.epoch, running->source, std::move(left),
+                         running->runner->TakeMemory()};
+      }
+      DeployNow(request, done);
+    });
   }
-  const absl::StatusOr<HostedPtr> started = Start(*request, std::move(*engine));
-  if (!started.ok()) return done(started.status());
-  done(Deployed(**started));
+  if (!request->restore()) {
+    remains_.erase(key);
+    return Begin(request, std::move(*engine), nullptr, done);
+  }
+  const auto remains = remains_.find(key);
+  if (remains == remains_.end()) return LoadThenBegin(request, 0, done);
+  // Between them there may have been a copy elsewhere, which has gone further.
+  if (remains->second.epoch + 1 < epoch) {
+    return LoadThenBegin(request, remains->second.epoch + 1, done);
+  }
+  Begin(request, std::move(*engine), nullptr, done);
 }
 
 absl::StatusOr<PipelineHost::HostedPtr> PipelineHost::Start(const DeployPipelineRequest& request,
-                                                            EnginePtr engine) {
+                                                            EnginePtr engine,
+                                                            PipelineRunner::Memory memory) {
   HostedPtr hosted =
       MakeHosted(PlacementOf(request), request.source(), std::move(engine),
                  OutputsOf(request, subjects_.Output(request.group_id(), request.name())),
                  *cluster_, request.paused());
+  hosted->checkpoint.saved_at = memory.events_in + memory.events_out;
+  hosted->runner->Remember(std::move(memory));
   auto inputs = PipelineInputs::Start(hosted->placement,
                                       {.subjects = InputSubjects(request), .now = options_.now},
                                       *cluster_, *hosted->runner);
-  if (!inputs.ok()) return inputs.status();
+  if (!inputs.ok()) {
+    if (request.restore()) {  // what it has taken over is not lost
+      hosted->runner->Close([] {});
+      hosted->runner->Join();
+      remains_[KeyOf(hosted->placement)] = {hosted->placement.epoch, hosted->source,
+                                            hosted->runner->TakeEngine(),
+                                            hosted->runner->TakeMemory()};
+    }
+    return inputs.status();
+  }
   hosted->inputs = std::move(*inputs);
   Adopt(hosted);
   return hosted;
@@ -208,12 +246,19 @@ PipelineHost::HostedPtr PipelineHost::MakeHosted(Placement placement, std::strin
   hosted->runner = std::make_unique<PipelineRunner>(
       PipelineRunner::Options{.name = absl::StrCat("p-", hosted->placement.DisplayName()),
                               .max_in_flight_events = options_.max_in_flight_events,
-                              .paused = paused},
+                              .paused = paused,
+                              .may_process = hosted->placement.local() ? std::function<bool()>()
+                                                                       : options_.may_process},
       std::move(engine), std::make_unique<OutputRouter>(std::move(outputs), bus), totals_);
   return hosted;
 }
 
 void PipelineHost::Adopt(HostedPtr hosted) {
+  // Spread out, so that the pipelines of a group do not all store at once.
+  const double part =
+      static_cast<double>(std::hash<std::string>()(hosted->placement.id.str()) % 1024) / 1024;
+  hosted->checkpoint.due = std::chrono::steady_clock::now() +
+                           absl::ToChronoNanoseconds(part * options_.checkpoint_interval);
   LOG(INFO) << "pipeline " << hosted->placement.DisplayName() << " runs as " << hosted->placement.id
             << (hosted->placement.local() ? "" : " for group ") << hosted->placement.group;
   MutexLock lock(mutex_);
@@ -226,7 +271,7 @@ void PipelineHost::DeployLocal(std::string name, std::string source,
     return done(valid);
   }
   const bool posted =
-      strand_.Post([this, name = std::move(name), source = std::move(source), done] {
+      strand_->Post([this, name = std::move(name), source = std::move(source), done] {
         if (const absl::Status capacity = CheckCapacity(); !capacity.ok()) return done(capacity);
         absl::StatusOr<EnginePtr> engine = CompileSource(source);
         if (!engine.ok()) return done(engine.status());
@@ -248,7 +293,7 @@ void PipelineHost::DeployLocal(std::string name, std::string source,
 void PipelineHost::Undeploy(UndeployPipelineRequest request, const Done<OkResponse>& done) {
   auto shared = std::make_shared<UndeployPipelineRequest>(std::move(request));
   // When nothing can be posted all are being stopped.
-  if (!strand_.Post([this, shared, done] { UndeployNow(shared, done); })) done(Ok());
+  if (!strand_->Post([this, shared, done] { UndeployNow(shared, done); })) done(Ok());
 }
 
 void PipelineHost::UndeployNow(const std::shared_ptr<UndeployPipelineRequest>& request,
@@ -268,6 +313,15 @@ void PipelineHost::UndeployNow(const std::shared_ptr<UndeployPipelineRequest>& r
     }
     return by_name && KeyOf(placement) == key && placement.epoch <= epoch;
   };
+  if (const auto busy = stopping_.find(key); by_name && busy != stopping_.end()) {
+    // A copy ends or begins: afterwards.
+    busy->second.push_back([this, request, done] { UndeployNow(request, done); });
+    return;
+  }
+  if (const auto left = remains_.find(key);
+      by_name && left != remains_.end() && left->second.epoch <= epoch) {
+    remains_.erase(left);
+  }
   std::vector<HostedPtr> removed;
   std::vector<HostedPtr> ending;
   {
@@ -284,11 +338,16 @@ void PipelineHost::UndeployNow(const std::shared_ptr<UndeployPipelineRequest>& r
         [this, request, done] { UndeployNow(request, done); });
     return;
   }
-  StopEach(std::move(removed), [done] { done(Ok()); });
+  StopEach(std::move(removed), [this, request, by_name, done] {
+    if (request->forget() && by_name) {
+      store_->Forget(request->group_id(), request->name(), request->replica());
+    }
+    done(Ok());
+  });
 }
 
 void PipelineHost::Remove(PipelineId id, const Done<OkResponse>& done) {
-  const bool posted = strand_.Post([this, id = std::move(id), done] {
+  const bool posted = strand_->Post([this, id = std::move(id), done] {
     HostedPtr hosted = Find(id);
     if (hosted == nullptr) return done(NotFound(id));
     if (!hosted->placement.local()) return done(BelongsToGroup());
@@ -318,7 +377,7 @@ void PipelineHost::StopOne(HostedPtr hosted, std::function<void()> done) {
   }
   // Runs on the runner's thread as its last task; ending_ keeps the pipeline until it is joined.
   hosted->runner->Close([this, key, id] {
-    strand_.Post([this, key, id] {
+    strand_->Post([this, key, id] {
       HostedPtr ended;
       {
         MutexLock lock(mutex_);
@@ -328,45 +387,56 @@ void PipelineHost::StopOne(HostedPtr hosted, std::function<void()> done) {
       }
       ended->runner->Join();
       LOG(INFO) << "pipeline " << ended->placement.DisplayName() << " (" << id << ") has ended";
-      auto waiting = stopping_.extract(key);
+      if (stores_last_states_) StoreLastState(*ended);
       {
         MutexLock lock(mutex_);
         ending_.erase(id);
+        if (const auto cut = cuts_.find(id); cut != cuts_.end() && cut->second.answer.has_value()) {
+          cuts_.erase(cut);
+        }
         stopped_.NotifyAll();
       }
-      if (waiting.empty()) return;
-      for (std::function<void()>& next : waiting.mapped()) next();
+      RunWaiting(key);
     });
   });
   hosted->inputs.reset();  // after Close, which lets go of a waiting delivery
 }
 
+void PipelineHost::RunWaiting(const Key& key) {
+  auto waiting = stopping_.extract(key);
+  if (waiting.empty()) return;
+  for (std::function<void()>& next : waiting.mapped()) next();
+}
+
 void PipelineHost::StopAll(absl::Duration grace) {
   draining_ = true;
-  strand_.Post([this] { StopEach(All(), [] {}); });
+  stopping_all_ = true;
+  stores_last_states_ = grace > absl::ZeroDuration();
+  strand_->Post([this] { StopEach(All(), [] {}); });
   const auto deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(grace);
   std::vector<HostedPtr> late;
   {
     MutexLock lock(mutex_);
-    while (!pipelines_.empty() || !ending_.empty()) {
+    while (!pipelines_.empty() || !ending_.empty() || last_states_ > 0) {
       if (!stopped_.WaitUntil(mutex_, deadline)) break;
     }
     for (const auto& [id, hosted] : ending_) late.push_back(hosted);
     for (const auto& [id, hosted] : pipelines_) late.push_back(hosted);
   }
+  stores_last_states_ = false;
   for (const HostedPtr& hosted : late) hosted->runner->Abandon();
   late.clear();
   {
     MutexLock lock(mutex_);
     while (!pipelines_.empty() || !ending_.empty()) stopped_.Wait(mutex_);
   }
-  strand_.Stop();
+  strand_->Stop();
 }
 
 // ---------------------------------------------------------------- reload, restore
 
 void PipelineHost::Reload(PipelineId id, std::string source, const Done<OkResponse>& done) {
-  const bool posted = strand_.Post([this, id = std::move(id), source = std::move(source), done] {
+  const bool posted = strand_->Post([this, id = std::move(id), source = std::move(source), done] {
     ReplaceEngine(id, source, nullptr, done);
   });
   if (!posted) done(MakeError("worker_draining", "this worker is stopping"));
@@ -375,7 +445,7 @@ void PipelineHost::Reload(PipelineId id, std::string source, const Done<OkRespon
 void PipelineHost::Restore(PipelineId id, PipelineCheckpoint checkpoint,
                            const Done<OkResponse>& done) {
   const bool posted =
-      strand_.Post([this, id = std::move(id), checkpoint = std::move(checkpoint), done] {
+      strand_->Post([this, id = std::move(id), checkpoint = std::move(checkpoint), done] {
         const HostedPtr hosted = Find(id);
         if (hosted == nullptr) return done(NotFound(id));
         ReplaceEngine(id, SourceOf(*hosted), &checkpoint, done);
@@ -449,7 +519,7 @@ void PipelineHost::WhenProcessed(absl::Duration timeout, std::function<void(bool
     }
     if (!hosted->runner->Post([finish](EnginePtr&) { finish(true); })) finish(true);
   }
-  strand_.After(timeout, [finish] { finish(false); });
+  strand_->After(timeout, [finish] { finish(false); });
   finish(true);  // the one that stood for this loop
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -19,6 +21,7 @@
 #include "proto/cluster.pb.h"
 #include "transport/bus.h"
 #include "transport/subjects.h"
+#include "worker/checkpoint_store.h"
 #include "worker/pipeline_inputs.h"
 #include "worker/pipeline_runner.h"
 #include "worker/placement.h"
@@ -33,7 +36,14 @@ struct HostedPipeline {
   absl::Time started;
   size_t stream_count = 0;  // as source
   std::unique_ptr<PipelineRunner> runner;
-  std::unique_ptr<PipelineInputs> inputs;  // null for local pipelines; goes before the runner
+  // Null for local pipelines, and once the copy was cut; as source. Goes before the runner.
+  std::unique_ptr<PipelineInputs> inputs;
+  // Of the checkpoints at an interval; as source.
+  struct {
+    std::chrono::steady_clock::time_point due;
+    uint64_t saved_at = 0;  // events in and out that the newest one has seen
+    bool under_way = false;
+  } checkpoint;
 };
 
 // What runs on this worker: deploys, replaces and removes pipelines and answers for them.
@@ -48,10 +58,15 @@ class PipelineHost {
     uint32_t max_pipelines = 100;
     uint64_t max_in_flight_events = 65'536;
     WallClock now;
+    // Between two checkpoints of a placed pipeline; zero: only when asked.
+    absl::Duration checkpoint_interval = absl::ZeroDuration();
+    // PipelineRunner::Options, for placed pipelines.
+    std::function<bool()> may_process = {};
   };
   struct Deps {
     transport::Bus* cluster = nullptr;  // null: no placements before Join, only local pipelines
     transport::Bus& local;
+    transport::BlobStore* checkpoints = nullptr;  // null: none are stored
   };
   using HostedPtr = std::shared_ptr<HostedPipeline>;
   template <typename Reply>
@@ -61,7 +76,8 @@ class PipelineHost {
   ~PipelineHost();  // StopAll without grace, when that has not happened
 
   // Where the placements' events are, for a host that began without. Once, before the first Deploy.
-  void Join(transport::Bus& cluster, transport::Subjects subjects);
+  void Join(transport::Bus& cluster, transport::Subjects subjects,
+            transport::BlobStore* checkpoints = nullptr);
   const transport::Subjects& subjects() const { return subjects_; }
 
   // ---- fencing
@@ -75,12 +91,31 @@ class PipelineHost {
   // Idempotent per placement epoch: the same one gets the same id, a lower one stale_epoch, a
   // higher one replaces the copy, once that has stopped. When `done` hears of success, the
   // pipeline's subscriptions are known to the broker.
+  //
+  // With `restore` it goes on from the state of the copy it replaces, else from the newest
+  // checkpoint stored; when that cannot be found out the deploy fails.
   void Deploy(varpulis::v1::DeployPipelineRequest request,
               const Done<varpulis::v1::DeployPipelineResponse>& done);
   // Removes the copies named, except those of a higher epoch; answers when their threads have
   // ended.
   void Undeploy(varpulis::v1::UndeployPipelineRequest request,
                 const Done<varpulis::v1::OkResponse>& done);
+
+  // Stores the copy's state as it is between two inputs. `cut`: from there on it takes no input and
+  // is "paused"; it goes on when the state cannot be stored. A second cut is answered as the first.
+  void Checkpoint(const varpulis::v1::CheckpointPipelineRequest& request,
+                  const Done<varpulis::v1::CheckpointPipelineResponse>& done);
+  // Checkpoints what has changed since its last one, interval or not.
+  void CheckpointChanged();
+
+  // ---- cut off from the cluster
+  // Holds every placed pipeline with its state. Returns the number of this suspension.
+  uint64_t Suspend();
+  uint64_t suspensions() const { return suspensions_; }
+  // Lets them go on after `first`, unless they are `superseded` (ids). Nothing happens when there
+  // has been another suspension since. Commands that have come by now take effect before.
+  void Resume(uint64_t suspension, std::vector<std::string> superseded,
+              std::function<void()> first = {});
 
   // ---- local pipelines; the others' are refused: `conflict`
   void DeployLocal(std::string name, std::string source,
@@ -97,7 +132,8 @@ class PipelineHost {
   bool draining() const { return draining_; }
   // `done(true)` once every input accepted so far is processed, `done(false)` after `timeout`.
   void WhenProcessed(absl::Duration timeout, std::function<void(bool)> done);
-  // Ends all input, lets every pipeline finish what it accepted for at most `grace`, joins all.
+  // Ends all input, lets every pipeline finish what it accepted and stores the last state of the
+  // placed ones, for at most `grace`; joins all.
   void StopAll(absl::Duration grace);
 
   // ---- what runs
@@ -116,17 +152,40 @@ class PipelineHost {
   using Key = std::tuple<GroupId, std::string, uint32_t>;  // group, name, replica
 
   static Key KeyOf(const Placement& placement);
+  static Key KeyOf(const varpulis::v1::DeployPipelineRequest& request);
+  static absl::StatusOr<PipelineRunner::EnginePtr> CompileSource(const std::string& source);
   absl::Status CheckDeploy(const varpulis::v1::DeployPipelineRequest& request) const;
   absl::Status CheckCapacity() const;
   std::vector<std::string> InputSubjects(const varpulis::v1::DeployPipelineRequest& request) const;
 
+  using DeployRequestPtr = std::shared_ptr<varpulis::v1::DeployPipelineRequest>;
+  using DeployDone = Done<varpulis::v1::DeployPipelineResponse>;
+  using CheckpointPtr = std::shared_ptr<varpulis::checkpoint::v1::PipelineCheckpoint>;
+
+  // What a copy that was replaced leaves, until its successor runs.
+  struct Remains {
+    uint64_t epoch = 0;
+    std::string source;
+    PipelineRunner::EnginePtr engine;
+    PipelineRunner::Memory memory;
+  };
+  struct Cut {
+    std::optional<varpulis::v1::CheckpointPipelineResponse> answer;  // none: under way
+    std::vector<Done<varpulis::v1::CheckpointPipelineResponse>> waiting;
+  };
+
   // On the strand.
-  void DeployNow(const std::shared_ptr<varpulis::v1::DeployPipelineRequest>& request,
-                 const Done<varpulis::v1::DeployPipelineResponse>& done);
+  void DeployNow(const DeployRequestPtr& request, const DeployDone& done);
+  // With the state that it goes on from. `stored`, if any, goes before what the old copy left.
+  void Begin(const DeployRequestPtr& request, PipelineRunner::EnginePtr engine,
+             const CheckpointPtr& stored, const DeployDone& done);
+  void LoadThenBegin(const DeployRequestPtr& request, uint64_t min_epoch, const DeployDone& done);
+  void Loaded(const DeployRequestPtr& request, const absl::StatusOr<CheckpointPtr>& checkpoint,
+              const DeployDone& done);
   void UndeployNow(const std::shared_ptr<varpulis::v1::UndeployPipelineRequest>& request,
                    const Done<varpulis::v1::OkResponse>& done);
   absl::StatusOr<HostedPtr> Start(const varpulis::v1::DeployPipelineRequest& request,
-                                  PipelineRunner::EnginePtr engine);
+                                  PipelineRunner::EnginePtr engine, PipelineRunner::Memory memory);
   HostedPtr MakeHosted(Placement placement, std::string source, PipelineRunner::EnginePtr engine,
                        OutputRouter::Options outputs, transport::Bus& bus, bool paused);
   void Adopt(HostedPtr hosted);
@@ -134,10 +193,23 @@ class PipelineHost {
   // ended.
   void StopOne(HostedPtr hosted, std::function<void()> done);
   void StopEach(std::vector<HostedPtr> pipelines, const std::function<void()>& done);
+  void RunWaiting(const Key& key);
+  void EndInputs(const PipelineId& id);
+  void CheckpointsDue();
+  void StoreLastState(const HostedPipeline& ended);
   void ReplaceEngine(const PipelineId& id, const std::string& source,
                      const varpulis::checkpoint::v1::PipelineCheckpoint* checkpoint,
                      const Done<varpulis::v1::OkResponse>& done);
 
+  void SaveForInterval(const HostedPtr& hosted);
+  void FinishCut(const PipelineId& id,
+                 absl::StatusOr<varpulis::v1::CheckpointPipelineResponse> result);
+
+  // On any thread; `done` runs on the strand. Its second argument is what to put into
+  // `checkpoint.saved_at`.
+  using SaveDone =
+      std::function<void(absl::StatusOr<varpulis::v1::CheckpointPipelineResponse>, uint64_t)>;
+  void SaveState(const HostedPipeline& hosted, bool cut, const SaveDone& done);
   HostedPtr FindByKey(const Key& key) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   const Options options_;
@@ -147,18 +219,29 @@ class PipelineHost {
   transport::Subjects subjects_;
   std::atomic<uint64_t> leader_epoch_{0};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> stopping_all_{false};
+  std::atomic<bool> stores_last_states_{false};
+  std::atomic<uint64_t> suspensions_{0};
+  Mutex suspend_mutex_;  // held while pipelines are held or let go; before mutex_
   WorkerCounters totals_;
 
   // On the strand.
   std::map<Key, uint64_t> highest_epoch_;                       // ever seen, also of removed copies
   std::map<Key, std::vector<std::function<void()>>> stopping_;  // what waits for a copy to end
+  std::map<Key, Remains> remains_;
+  int interval_saves_ = 0;  // under way
 
   mutable Mutex mutex_;
   CondVar stopped_;
   std::map<PipelineId, HostedPtr> pipelines_ ABSL_GUARDED_BY(mutex_);
   std::map<PipelineId, HostedPtr> ending_ ABSL_GUARDED_BY(mutex_);  // taken off, not yet joined
 
-  Strand strand_{"worker-host"};  // last
+  std::map<PipelineId, Cut> cuts_ ABSL_GUARDED_BY(mutex_);
+  int last_states_ ABSL_GUARDED_BY(mutex_) = 0;  // being stored while all are stopped
+
+  // Set by Join, as cluster_. Shared with what may come back after the host has gone.
+  std::shared_ptr<CheckpointStore> store_;
+  const std::shared_ptr<Strand> strand_ = std::make_shared<Strand>("worker-host");  // last
 };
 
 }  // namespace varpulis::worker

@@ -30,7 +30,11 @@ std::string PipelineHost::SourceOf(const HostedPipeline& hosted) const {
 }
 
 std::string PipelineHost::StatusOf(const HostedPipeline& hosted) {
-  return hosted.runner->paused() ? "paused" : "running";
+  // One that is cut off may go on by itself.
+  const PipelineRunner& runner = *hosted.runner;
+  const bool paused =
+      runner.held(PipelineRunner::Hold::kPaused) || runner.held(PipelineRunner::Hold::kCut);
+  return paused ? "paused" : "running";
 }
 
 std::vector<varpulis::v1::RunningPipeline> PipelineHost::Placements() const {
@@ -60,7 +64,8 @@ std::vector<varpulis::v1::PipelineMetrics> PipelineHost::Metrics() const {
     entry.set_pipeline_name(hosted->placement.DisplayName());
     entry.set_events_in(stats.events_in);
     entry.set_events_out(stats.events_out);
-    entry.set_events_dropped(stats.events_dropped + hosted->inputs->dropped());
+    const uint64_t too_slow = hosted->inputs == nullptr ? 0 : hosted->inputs->dropped();
+    entry.set_events_dropped(stats.events_dropped + too_slow);
   }
   return metrics;
 }

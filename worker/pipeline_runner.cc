@@ -35,7 +35,7 @@ PipelineRunner::PipelineRunner(Options options, EnginePtr engine,
       totals_(totals),
       engine_(std::move(engine)),
       outputs_(std::move(outputs)),
-      paused_(options_.paused),
+      holds_(options_.paused ? static_cast<uint8_t>(Hold::kPaused) : 0),
       strand_(options_.name) {
   strand_.Post([this] { AdoptEngine(); });
 }
@@ -61,8 +61,8 @@ void PipelineRunner::Enqueue(Item item) {
 bool PipelineRunner::Push(EventBatch batch) {
   const uint64_t events = batch.events_size();
   MutexLock lock(mutex_);
-  while (!closed_ && !HasRoom(events)) room_.Wait(mutex_);
-  if (closed_) {
+  while (!closed_ && !refuses_input_ && !HasRoom(events)) room_.Wait(mutex_);
+  if (closed_ || refuses_input_) {
     dropped_ += events;
     return false;
   }
@@ -77,7 +77,7 @@ bool PipelineRunner::Push(EventBatch batch) {
 absl::Status PipelineRunner::Admit(Item item) {
   MutexLock lock(mutex_);
   if (closed_) return Gone();
-  if (paused_) return transport::MakeError("worker_unavailable", "pipeline is paused");
+  if (Held()) return transport::MakeError("worker_unavailable", "pipeline is paused");
   if (!HasRoom(item.events)) {
     return transport::MakeError("rate_limited", "the pipeline's input queue is full");
   }
@@ -105,31 +105,34 @@ void PipelineRunner::InjectBatch(EventBatch batch, std::vector<uint32_t> index_o
   if (!admitted.ok()) done(admitted);
 }
 
-bool PipelineRunner::Post(std::function<void(EnginePtr&)> task) {
+bool PipelineRunner::Post(std::function<void(EnginePtr&)> task,
+                          std::function<void(const absl::Status&)> refuse) {
   MutexLock lock(mutex_);
   if (closed_) return false;
-  if (paused_) {
-    strand_.Post([this, task = std::move(task)] {
-      task(engine_);
-      AdoptEngine();
-    });
+  auto run = [this, task = std::move(task)] {
+    task(engine_);
+    AdoptEngine();
+  };
+  if (Held()) {
+    strand_.Post(std::move(run));
   } else {
-    Enqueue({.events = 0,
-             .run =
-                 [this, task = std::move(task)] {
-                   task(engine_);
-                   AdoptEngine();
-                 },
-             .refuse = {}});
+    Enqueue({.events = 0, .run = std::move(run), .refuse = std::move(refuse)});
   }
   return true;
 }
 
+bool PipelineRunner::MayProcess() {
+  if (!options_.may_process || options_.may_process()) return true;
+  SetHold(Hold::kCutOff, true);
+  return false;
+}
+
 void PipelineRunner::RunNext() {
+  if (!MayProcess()) return;
   Item item;
   {
     MutexLock lock(mutex_);
-    if (paused_ || queue_.empty()) return;
+    if (Held() || queue_.empty()) return;
     item = std::move(queue_.front());
     queue_.pop_front();
   }
@@ -139,18 +142,36 @@ void PipelineRunner::RunNext() {
   room_.NotifyAll();
 }
 
-void PipelineRunner::SetPaused(bool paused) {
+void PipelineRunner::SetHold(Hold reason, bool on) {
   MutexLock lock(mutex_);
-  if (paused_ == paused) return;
-  paused_ = paused;
-  if (paused) return;
+  const bool was_held = Held();
+  if (on) {
+    holds_ |= static_cast<uint8_t>(reason);
+  } else {
+    holds_ &= static_cast<uint8_t>(~static_cast<uint8_t>(reason));
+  }
+  if (!was_held || Held()) return;
   // What came meanwhile has had its turn and was held.
   for (size_t i = 0; i < queue_.size(); ++i) strand_.Post([this] { RunNext(); });
 }
 
-bool PipelineRunner::paused() const {
+bool PipelineRunner::held(Hold reason) const {
   MutexLock lock(mutex_);
-  return paused_;
+  return (holds_ & static_cast<uint8_t>(reason)) != 0;
+}
+
+bool PipelineRunner::held() const {
+  MutexLock lock(mutex_);
+  return Held();
+}
+
+void PipelineRunner::RefuseInput() {
+  {
+    MutexLock lock(mutex_);
+    refuses_input_ = true;
+    room_.NotifyAll();
+  }
+  Abandon();
 }
 
 void PipelineRunner::Close(std::function<void()> drained) {
@@ -159,7 +180,7 @@ void PipelineRunner::Close(std::function<void()> drained) {
     MutexLock lock(mutex_);
     if (closed_) return;
     closed_ = true;
-    refuse_held = paused_;
+    refuse_held = Held();
     room_.NotifyAll();
   }
   if (refuse_held) Abandon();
@@ -219,7 +240,7 @@ void PipelineRunner::ArmTimer() {
 
 void PipelineRunner::OnTimer() {
   timer_ = 0;
-  if (paused()) {  // what is due then comes after the pause
+  if (!MayProcess() || held()) {  // what is due then comes after the pause
     constexpr absl::Duration kLookAgain = absl::Milliseconds(100);
     timer_ = strand_.After(kLookAgain, [this] { OnTimer(); });
     return;
@@ -321,6 +342,12 @@ WorkerInjectBatchResponse PipelineRunner::ProcessInjectBatch(
 void PipelineRunner::SetCounters(uint64_t events_in, uint64_t events_out) {
   events_in_ = events_in;
   events_out_ = events_out;
+}
+
+void PipelineRunner::Remember(Memory memory) {
+  SetCounters(memory.events_in, memory.events_out);
+  strand_.Post(
+      [this, answered = std::move(memory.answered)]() mutable { answered_ = std::move(answered); });
 }
 
 PipelineRunner::Stats PipelineRunner::stats() const {

@@ -33,14 +33,22 @@ struct WorkerCounters {
 // All methods are thread-safe; the callbacks and tasks given to it run on its thread, in the order
 // in which they were accepted. The queue is bounded by the number of events in flight (queued or
 // being processed): Push waits for room, Inject is refused. One batch larger than the bound is
-// taken when nothing else is in flight. A paused pipeline accepts input up to the bound and holds
-// it.
+// taken when nothing else is in flight. A pipeline that is held accepts input up to the bound and
+// processes nothing, not even timers, until every reason for it is gone.
 class PipelineRunner {
  public:
   struct Options {
     std::string name;  // of the thread
     uint64_t max_in_flight_events = 65'536;
     bool paused = false;
+    // Asked before each input; false holds the pipeline, kCutOff. Empty: always.
+    std::function<bool()> may_process = {};
+  };
+  // Why a pipeline is held.
+  enum class Hold : uint8_t {
+    kPaused = 1,  // it was deployed so
+    kCut = 2,     // its state has been taken for a move
+    kCutOff = 4,  // this worker does not know whether the copy is still wanted
   };
   struct Stats {
     uint64_t events_in = 0;
@@ -64,26 +72,43 @@ class PipelineRunner {
   bool Push(varpulis::v1::EventBatch batch);
 
   // Synchronous input: `done` is called exactly once, with the outputs of this very event, or with
-  // rate_limited (full), worker_unavailable (closed, paused), invalid_request (refused by the
+  // rate_limited (full), worker_unavailable (closed, held), invalid_request (refused by the
   // engine). An `event_id` (may be empty) seen before is answered as it was then.
   void Inject(varpulis::v1::Event event, std::string event_id, const InjectDone& done);
   // `index_of[i]` is the caller's index of `batch.events(i)`, for `rejected`.
   void InjectBatch(varpulis::v1::EventBatch batch, std::vector<uint32_t> index_of,
                    const InjectBatchDone& done);
 
-  // Runs `task` between two inputs, after all that was accepted before (at once when paused). The
-  // task may replace the engine. False when closed: the task is dropped.
-  bool Post(std::function<void(EnginePtr&)> task);
+  // Runs `task` between two inputs, after all that was accepted before (at once when held). The
+  // task may replace the engine. False when closed: the task is dropped. `refuse` (may be empty) is
+  // called instead when the pipeline is abandoned first.
+  bool Post(std::function<void(EnginePtr&)> task,
+            std::function<void(const absl::Status&)> refuse = {});
 
-  void SetPaused(bool paused);
-  bool paused() const;
+  void SetHold(Hold reason, bool on);
+  bool held(Hold reason) const;
+  bool held() const;  // for any reason
+  // Drops all input from now on, and refuses what is held. For a copy whose state has moved.
+  void RefuseInput();
   void CountDropped(uint64_t events) { dropped_ += events; }
   // After a restore.
   void SetCounters(uint64_t events_in, uint64_t events_out);
+  // What a copy leaves to the one that replaces it: the answers it gave, and its counters.
+  struct Memory {
+    InjectWindow answered;
+    uint64_t events_in = 0;
+    uint64_t events_out = 0;
+  };
+  // Before the first input.
+  void Remember(Memory memory);
+  // After Join.
+  engine::Pipeline* engine() const { return engine_.get(); }
+  EnginePtr TakeEngine() { return std::move(engine_); }
+  Memory TakeMemory() { return {std::move(answered_), events_in_, events_out_}; }
   Stats stats() const;
 
   // Takes no more input and lets go of waiting pushers. What was accepted is still processed (when
-  // paused: refused), then `drained` runs as the last task. Once only.
+  // held: refused), then `drained` runs as the last task. Once only.
   void Close(std::function<void()> drained);
   // Refuses what is still queued. For a stop whose time is up.
   void Abandon();
@@ -101,6 +126,8 @@ class PipelineRunner {
   void Enqueue(Item item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoom(uint64_t events) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunNext();
+  bool Held() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return holds_ != 0; }
+  bool MayProcess();
 
   // On the strand.
   void AdoptEngine();
@@ -132,7 +159,8 @@ class PipelineRunner {
   std::deque<Item> queue_ ABSL_GUARDED_BY(mutex_);
   uint64_t in_flight_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t max_in_flight_seen_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool paused_ ABSL_GUARDED_BY(mutex_);
+  uint8_t holds_ ABSL_GUARDED_BY(mutex_) = 0;  // of Hold
+  bool refuses_input_ ABSL_GUARDED_BY(mutex_) = false;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 
   Strand strand_;  // last: its thread uses all of the above

@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "transport/blob_store.h"
 #include "transport/bus.h"
 
 namespace varpulis::worker {
@@ -23,6 +24,8 @@ struct WorkerOptions {
   uint32_t cpu_cores = std::thread::hardware_concurrency();
   absl::Duration heartbeat_interval = absl::Seconds(5);  // until the coordinator says otherwise
   uint64_t max_in_flight_events = 65'536;                // per pipeline
+  // Between two checkpoints of a pipeline of the cluster; zero: only when asked and at the end.
+  absl::Duration checkpoint_interval = absl::Seconds(10);
 };
 
 struct WorkerDeps {
@@ -30,14 +33,15 @@ struct WorkerDeps {
   transport::Bus& local;              // serves proto/worker_api.proto
   // The broker that `cluster` is connected to, for heartbeats. May be empty.
   std::function<std::string()> broker_id = {};
+  transport::BlobStore* checkpoints = nullptr;  // of `cluster`; null: none are stored
   // For tests; empty: the system's.
   std::function<int64_t()> wall_clock_ns = {};
   std::function<double()> random = {};  // in [0, 1)
 };
 
 // One worker: registers with the coordinator behind the bus, heartbeats, and runs the pipelines it
-// is given; serves its own API on the local bus in any case. Thread-safe. Both buses must outlive
-// it.
+// is given; serves its own API on the local bus in any case. Thread-safe. The buses and the store
+// must outlive it.
 class Worker {
  public:
   // Returns once commands and the local API are served; registration goes on by itself.
@@ -46,7 +50,8 @@ class Worker {
   // The cluster of a worker that was started with `joins_later`, once it is reached. Once, and not
   // after Stop; by the thread that stops. Returns as Start does.
   absl::Status Join(transport::Bus& cluster, const std::string& subject_prefix,
-                    std::function<std::string()> broker_id);
+                    std::function<std::string()> broker_id,
+                    transport::BlobStore* checkpoints = nullptr);
 
   ~Worker();  // Stop(zero), when that has not happened
 

@@ -81,6 +81,7 @@ class DeployOf {
   DeployOf& Epoch(uint64_t epoch) { return request_.set_placement_epoch(epoch), *this; }
   DeployOf& Leader(uint64_t epoch) { return request_.set_leader_epoch(epoch), *this; }
   DeployOf& Paused() { return request_.set_paused(true), *this; }
+  DeployOf& Restore() { return request_.set_restore(true), *this; }
   DeployOf& Replica(uint32_t replica, uint32_t replicas) {
     request_.set_replica(replica);
     request_.set_replicas(replicas);
@@ -118,6 +119,7 @@ class ClusterTest : public ::testing::Test {
     auto worker = Worker::Start(options, {.cluster = &bus,
                                           .local = *local_buses_.back(),
                                           .broker_id = [] { return std::string("broker-1"); },
+                                          .checkpoints = checkpoints_,
                                           .wall_clock_ns = {},
                                           .random =
                                               [this] {
@@ -193,7 +195,8 @@ class ClusterTest : public ::testing::Test {
   }
 
   const transport::Subjects subjects_;
-  std::atomic<int> backoffs_ = 0;  // how often a worker waited before it tried again
+  transport::BlobStore* checkpoints_ = nullptr;  // of workers started from now on
+  std::atomic<int> backoffs_ = 0;                // how often a worker waited before it tried again
   std::unique_ptr<transport::Bus> bus_ = transport::NewLocalBus();
   std::vector<std::unique_ptr<transport::Bus>> local_buses_;
   std::vector<std::unique_ptr<Worker>> workers_;  // go before the buses

@@ -251,7 +251,7 @@ TEST_F(DataPlaneTest, APausedPipelineStopsTheDeliveryAtItsBound) {
   }
   EXPECT_FALSE(bus->Flush(absl::Milliseconds(20)).ok());  // held back
   EXPECT_EQ(runner.stats().in_flight, 10u);
-  runner.SetPaused(false);
+  runner.SetHold(PipelineRunner::Hold::kPaused, false);
   EXPECT_TRUE(out.events.WaitForSize(25));
   EXPECT_EQ(runner.stats().max_in_flight_seen, 10u);
   EXPECT_EQ(runner.stats().events_dropped, 0u);

@@ -229,7 +229,7 @@ TEST_F(PipelineRunnerTest, APausedPipelineHoldsItsInput) {
   EXPECT_TRUE(between.WaitFor(kPatience));
   EXPECT_EQ(runner->stats().events_in, 0u);
   EXPECT_EQ(runner->stats().in_flight, 5u);
-  runner->SetPaused(false);
+  runner->SetHold(PipelineRunner::Hold::kPaused, false);
   EXPECT_TRUE(out_.events.WaitForSize(5));
   EXPECT_EQ(runner->stats().events_in, 5u);
 }
