@@ -14,6 +14,7 @@ find_library(NATS_LIBRARY nats REQUIRED)
 add_library(cnats::nats UNKNOWN IMPORTED)
 set_target_properties(cnats::nats PROPERTIES
   IMPORTED_LOCATION ${NATS_LIBRARY} INTERFACE_INCLUDE_DIRECTORIES ${NATS_INCLUDE_DIR})
+find_package(ZLIB REQUIRED)            # CRC-32
 find_package(simdjson REQUIRED)
 
 if(VARPULIS_BUILD_TESTS)

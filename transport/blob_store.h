@@ -17,7 +17,8 @@ struct Blob {
 };
 
 // The newest few versions of large values under names, each whole or not there at all: the
-// checkpoints of pipelines. Thread-safe, asynchronous: `done` is called exactly once, on any thread.
+// checkpoints of pipelines. Thread-safe, asynchronous: `done` is called exactly once, on any
+// thread.
 //
 // Versions are ordered by rank (a pipeline's placement epoch), then by age. A name is a subject:
 // tokens of [A-Za-z0-9_-] separated by dots, under the store's own.

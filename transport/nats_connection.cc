@@ -14,6 +14,7 @@
 #include "glog/logging.h"
 #include "transport/chunking.h"
 #include "transport/epoll_loop.h"
+#include "transport/nats_blob_store.h"
 #include "transport/nats_events.h"
 #include "transport/nats_jetstream.h"
 #include "transport/nats_key_value.h"
@@ -65,6 +66,9 @@ class NatsConnectionImpl final : public NatsConnection {
   }
   absl::StatusOr<std::unique_ptr<RecordLog>> OpenRecordLog(KeyValueOptions options) override {
     return OpenNatsRecordLog(JetStream(), std::move(options));
+  }
+  std::unique_ptr<BlobStore> OpenBlobStore(BlobStoreOptions options) override {
+    return NewNatsBlobStore(JetStream(), std::move(options));
   }
 
   std::string connected_url() const override;

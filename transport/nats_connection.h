@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "transport/blob_store.h"
 #include "transport/bus.h"
 #include "transport/key_value.h"
 #include "transport/record_log.h"
@@ -57,6 +58,8 @@ class NatsConnection : public Bus {
   // JetStream. FAILED_PRECONDITION with "JetStream is not enabled …" when the broker has none.
   virtual absl::StatusOr<std::unique_ptr<KeyValue>> OpenKeyValue(KeyValueOptions options) = 0;
   virtual absl::StatusOr<std::unique_ptr<RecordLog>> OpenRecordLog(KeyValueOptions options) = 0;
+  // Asks nothing of the broker yet: without JetStream each operation says so.
+  virtual std::unique_ptr<BlobStore> OpenBlobStore(BlobStoreOptions options) = 0;
 
   virtual std::string connected_url() const = 0;  // without credentials
   virtual std::string server_id() const = 0;
