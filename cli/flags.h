@@ -41,6 +41,8 @@ DECLARE_string(coordinator);
 DECLARE_string(worker_id);
 DECLARE_string(advertise_address);
 DECLARE_uint32(max_pipelines);
+DECLARE_uint32(checkpoint_interval);
+DECLARE_uint32(checkpoint_max_mb);
 DECLARE_string(cors_origins);
 DECLARE_uint32(workers);
 DECLARE_uint32(worker_port);
