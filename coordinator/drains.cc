@@ -25,8 +25,12 @@ std::vector<PlacementKey> LeftOn(const ClusterState& state, const WorkerId& work
   return {assigned->second.begin(), assigned->second.end()};
 }
 
-bool HasRemovals(const ClusterState& state, const WorkerId& worker) {
-  return std::any_of(state.removals.begin(), state.removals.end(),
+// Copies that are on their way off it, or have yet to be removed from it.
+bool IsBeingLeft(const ClusterState& state, const WorkerId& worker) {
+  return std::any_of(
+             state.moving.begin(), state.moving.end(),
+             [&](const auto& item) { return state.migrations.at(item.second).source == worker; }) ||
+         std::any_of(state.removals.begin(), state.removals.end(),
                      [&](const auto& item) { return item.first.worker == worker; });
 }
 
@@ -110,7 +114,7 @@ void ContinueDrains(Step& step) {
     if (!state.FindWorker(id)->unhealthy) MoveSome(step, id);  // else it is failover's
     const auto found = state.drains.find(id);
     if (found == state.drains.end()) continue;  // it leaves by itself
-    if (LeftOn(state, id).empty() && !HasRemovals(state, id)) {
+    if (LeftOn(state, id).empty() && !IsBeingLeft(state, id)) {
       Drain drain = std::move(found->second);
       state.drains.erase(found);
       Leave(step, id, std::move(drain));

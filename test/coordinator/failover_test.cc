@@ -243,7 +243,9 @@ TEST_F(FailoverTest, ADrainedWorkerIsEmptyAndForgotten) {
   Effects last;
   for (const SendCheckpoint& checkpoint : begun.checkpoints) {
     const Effects cut = Checkpointed(checkpoint);
+    EXPECT_EQ(ErrorOf(Advance(absl::Milliseconds(50)), kCaller), "no answer") << "not there yet";
     const Effects moved = Accept(cut.deploys.at(0));
+    EXPECT_EQ(ErrorOf(Advance(absl::Milliseconds(50)), kCaller), "no answer") << "still here, too";
     last = Confirm(moved.undeploys.at(0));
   }
   const auto drained = BodyOf<v1::DrainWorkerResponse>(last, kCaller);
