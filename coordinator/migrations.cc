@@ -58,43 +58,23 @@ void End(Step& step, Migration& migration, MigrationPhase phase, std::string err
               text);
 }
 
-// The placement is the target's from here on.
+// The placement is the target's from here on. (A copy that was cut, or whose fate is unknown, is
+// redeployed on its own worker instead, which hands its state over.)
 void SwitchOver(Step& step, Migration& migration, Group& group, Placement& placement) {
   step.state.CancelRetry(migration.placement, placement);
   step.state.Assign(migration.placement, placement, migration.target);
-  ++placement.epoch;
-  placement.pipeline_id = PipelineId();
-  placement.attempts = 0;
   migration.phase = MIGRATION_PHASE_DEPLOYING;
-  migration.epoch = placement.epoch;
-  step.state.SetStatus(group, placement, varpulis::v1::PLACEMENT_STATUS_DEPLOYING,
-                       absl::StrCat("moving from worker ", migration.source.str()), step.now);
+  migration.epoch = placement.epoch + 1;
   step.Write(StoreMigration(migration));
-  step.Write(StorePlacement(migration.placement, placement));
-  step.effects.rerouted.push_back(group.id);
-  StartDeploy(step, group, migration.placement, placement);
-}
-
-// The copy that was cut, or whose fate is unknown, is replaced on its own worker, which hands its
-// state over.
-void PutBack(Step& step, const PlacementKey& key, Group& group, Placement& placement,
-             const std::string& why) {
-  ++placement.epoch;
-  placement.attempts = 0;
-  step.state.SetStatus(group, placement, varpulis::v1::PLACEMENT_STATUS_DEPLOYING, why, step.now);
-  step.Write(StorePlacement(key, placement));
-  step.effects.rerouted.push_back(group.id);
-  StartDeploy(step, group, key, placement);
+  Redeploy(step, group, migration.placement, placement,
+           absl::StrCat("moving from worker ", migration.source.str()));
 }
 
 // The copy on the source goes once nobody needs it. Should a dead source come back, its report
 // shows a copy of a replaced epoch, which is removed then.
 void RemoveFromSource(Step& step, const Migration& migration) {
   if (!Lives(step.state, migration.source)) return;
-  const CopyKey copy{migration.placement, migration.source};
-  Removal& removal = step.state.removals[copy];
-  removal.epoch = std::max(removal.epoch, migration.epoch - 1);
-  if (!removal.in_flight) StartRemoval(step, copy, removal);
+  RemoveCopy(step, {migration.placement, migration.source}, migration.epoch - 1);
 }
 
 }  // namespace
@@ -154,7 +134,7 @@ void FinishCheckpoint(Step& step, const CheckpointAnswered& command) {
     End(step, migration, MIGRATION_PHASE_FAILED,
         absl::StrCat("worker ", migration.target.str(), " is gone"));
     if (!source_died) {
-      PutBack(step, migration.placement, group, placement, "the move was given up");
+      Redeploy(step, group, migration.placement, placement, "the move was given up");
     }
     return;
   }
@@ -163,7 +143,7 @@ void FinishCheckpoint(Step& step, const CheckpointAnswered& command) {
       absl::StrCat("no checkpoint: ", command.result.message()));
   // It goes on by itself when it could not store; when it did not answer, it may have stopped.
   if (absl::IsDeadlineExceeded(command.result)) {
-    PutBack(step, migration.placement, group, placement, "its checkpoint was not answered");
+    Redeploy(step, group, migration.placement, placement, "its checkpoint was not answered");
   }
 }
 
@@ -186,14 +166,11 @@ void FinishMove(Step& step, Group& group, const PlacementKey& key, Placement& pl
   if (!Lives(step.state, migration->source)) return;  // a retry finds another target
   // The target may hold a copy whose answer was lost: it must not stay.
   if (step.state.FindWorker(migration->target) != nullptr) {
-    const CopyKey copy{key, migration->target};
-    Removal& removal = step.state.removals[copy];
-    removal.epoch = std::max(removal.epoch, migration->epoch);
-    if (!removal.in_flight) StartRemoval(step, copy, removal);
+    RemoveCopy(step, {key, migration->target}, migration->epoch);
   }
   step.state.CancelRetry(key, placement);
   step.state.Assign(key, placement, migration->source);
-  PutBack(step, key, group, placement, absl::StrCat("back from ", migration->target.str()));
+  Redeploy(step, group, key, placement, absl::StrCat("back from ", migration->target.str()));
 }
 
 void AbandonMove(Step& step, const PlacementKey& key, const std::string& why) {

@@ -30,16 +30,6 @@ void BeginNewEpoch(Step& step, const PlacementKey& key, Placement& placement) {
   step.Write(StorePlacement(key, placement));
 }
 
-void Redeploy(Step& step, Group& group, const PlacementKey& key, Placement& placement,
-              std::string why) {
-  step.state.SetStatus(group, placement, varpulis::v1::PLACEMENT_STATUS_DEPLOYING, std::move(why),
-                       step.now);
-  placement.attempts = 0;
-  BeginNewEpoch(step, key, placement);
-  step.effects.rerouted.push_back(group.id);
-  StartDeploy(step, group, key, placement);
-}
-
 void ReportUnknown(Step& step, Worker& worker, const RunningPipeline& copy) {
   if (!worker.reported_unknown.insert(copy.pipeline_id()).second) return;
   const std::string text =
@@ -59,9 +49,8 @@ void Remove(Step& step, const Worker& worker, const RunningPipeline& copy, bool 
     removal.tried = true;
     ++step.state.FindGroup(key.placement.group)->removals;
   }
-  removal.epoch = std::max(removal.epoch, copy.placement_epoch());
   removal.pipeline_id = PipelineId(copy.pipeline_id());
-  if (!removal.in_flight) StartRemoval(step, key, removal);
+  RemoveCopy(step, key, copy.placement_epoch());
 }
 
 // The copy is the one we want at this place.
@@ -149,6 +138,16 @@ void ApplyReport(Step& step, Worker& worker, const std::vector<RunningPipeline>&
   }
 }
 
+void Redeploy(Step& step, Group& group, const PlacementKey& key, Placement& placement,
+              std::string why) {
+  step.state.SetStatus(group, placement, varpulis::v1::PLACEMENT_STATUS_DEPLOYING, std::move(why),
+                       step.now);
+  placement.attempts = 0;
+  BeginNewEpoch(step, key, placement);
+  step.effects.rerouted.push_back(group.id);
+  StartDeploy(step, group, key, placement);
+}
+
 void StartDeploy(Step& step, Group& group, const PlacementKey& key, Placement& placement) {
   const Pipeline& pipeline = *group.FindPipeline(key.pipeline);
   step.state.CancelRetry(key, placement);
@@ -166,6 +165,12 @@ void StartDeploy(Step& step, Group& group, const PlacementKey& key, Placement& p
   request.set_restore(placement.epoch > 0);
   AddRoutes(step.policy.subjects, group, pipeline, request);
   step.effects.deploys.push_back({placement.worker, key, std::move(request)});
+}
+
+void RemoveCopy(Step& step, const CopyKey& copy, uint64_t epoch) {
+  Removal& removal = step.state.removals[copy];
+  removal.epoch = std::max(removal.epoch, epoch);
+  if (!removal.in_flight) StartRemoval(step, copy, removal);
 }
 
 void StartRemoval(Step& step, const CopyKey& copy, Removal& removal) {

@@ -30,6 +30,14 @@ void RetryNow(Step& step, const WorkerId& worker);
 // Sends the deploy of the placement's present epoch.
 void StartDeploy(Step& step, Group& group, const PlacementKey& key, Placement& placement);
 
+// Deploys the placement anew, under a new epoch, which fences whatever still runs under the old
+// one.
+void Redeploy(Step& step, Group& group, const PlacementKey& key, Placement& placement,
+              std::string why);
+
+// This copy must go, if its epoch is not above `epoch`.
+void RemoveCopy(Step& step, const CopyKey& copy, uint64_t epoch);
+
 // Sends (or repeats) the order to remove a copy.
 void StartRemoval(Step& step, const CopyKey& copy, Removal& removal);
 

@@ -125,25 +125,54 @@ void Purge(const SharedPtr& shared, const std::string& json) {
 
 // One Save or Load. Lives on the strand but for its construction: what the broker answers is posted
 // there. An operation that is dropped on the way, because the store has gone, is CANCELLED.
-class Operation {
+// `Self` has a Look(), its first step.
+template <typename Self, typename Callback>
+class Operation : public std::enable_shared_from_this<Self> {
  public:
-  Operation(SharedPtr shared, std::shared_ptr<Strand> strand, std::string name)
-      : shared_(std::move(shared)), strand_(std::move(strand)), name_(std::move(name)) {}
-  virtual ~Operation() = default;
+  Operation(SharedPtr shared, std::shared_ptr<Strand> strand, std::string name, Callback done)
+      : shared_(std::move(shared)),
+        strand_(std::move(strand)),
+        name_(std::move(name)),
+        done_(std::move(done)) {}
+  ~Operation() {
+    if (done_) done_(absl::CancelledError("the store was closed"));
+  }
+
+  void Begin() {
+    EnsureStream(shared_, Then<absl::Status>([](Self& self, const absl::Status& status) {
+                   if (!status.ok()) return self.Finish(status);
+                   self.Look();
+                 }));
+  }
 
  protected:
+  // `next`, on the strand.
+  template <typename Result, typename Next>
+  std::function<void(Result)> Then(Next next) {
+    return [self = this->shared_from_this(), next](Result result) {
+      self->strand_->Post([self, next, result = std::move(result)] {
+        if (self->done_) next(*self, result);
+      });
+    };
+  }
+  template <typename Result>
+  void Finish(Result result) {
+    const Callback done = std::exchange(done_, nullptr);
+    done(std::move(result));
+  }
+
   const SharedPtr shared_;
   const std::shared_ptr<Strand> strand_;
   const std::string name_;
+  Callback done_;  // null once called
 };
 
-class SaveOperation : public Operation, public std::enable_shared_from_this<SaveOperation> {
+class SaveOperation : public Operation<SaveOperation, BlobStore::SaveCallback> {
  public:
   SaveOperation(SharedPtr shared, std::shared_ptr<Strand> strand, std::string name, Blob blob,
                 BlobStore::SaveCallback done)
-      : Operation(std::move(shared), std::move(strand), std::move(name)),
-        blob_(std::move(blob)),
-        done_(std::move(done)) {
+      : Operation(std::move(shared), std::move(strand), std::move(name), std::move(done)),
+        blob_(std::move(blob)) {
     version_.set_id(NewUuid());
     version_.set_rank(blob_.rank);
     version_.set_encoding(blob_.encoding);
@@ -154,27 +183,9 @@ class SaveOperation : public Operation, public std::enable_shared_from_this<Save
     version_.mutable_sequences()->Resize(static_cast<int>(chunks_), 0);
     version_.mutable_checksums()->Resize(static_cast<int>(chunks_), 0);
   }
-  ~SaveOperation() override {
-    if (done_) done_(absl::CancelledError("the store was closed"));
-  }
-
-  void Begin() {
-    EnsureStream(shared_, Then<absl::Status>([](SaveOperation& self, const absl::Status& status) {
-                   if (!status.ok()) return self.Finish(status);
-                   self.Look();
-                 }));
-  }
 
  private:
-  // `next`, on the strand.
-  template <typename Result, typename Next>
-  std::function<void(Result)> Then(Next next) {
-    return [self = shared_from_this(), next](Result result) {
-      self->strand_->Post([self, next, result = std::move(result)] {
-        if (self->done_) next(*self, result);
-      });
-    };
-  }
+  friend Operation;
 
   // Before the chunks, so that who may not store does not begin; and again when somebody was
   // faster.
@@ -275,13 +286,7 @@ class SaveOperation : public Operation, public std::enable_shared_from_this<Save
     Finish(status);
   }
 
-  void Finish(const absl::Status& status) {
-    const BlobStore::SaveCallback done = std::exchange(done_, nullptr);
-    done(status);
-  }
-
   Blob blob_;
-  BlobStore::SaveCallback done_;  // null once called
   Version version_;
   size_t chunk_bytes_ = 0;
   size_t chunks_ = 0, sent_ = 0, acknowledged_ = 0;
@@ -289,33 +294,15 @@ class SaveOperation : public Operation, public std::enable_shared_from_this<Save
   int attempts_left_ = kManifestAttempts;
 };
 
-class LoadOperation : public Operation, public std::enable_shared_from_this<LoadOperation> {
+class LoadOperation : public Operation<LoadOperation, BlobStore::LoadCallback> {
  public:
   LoadOperation(SharedPtr shared, std::shared_ptr<Strand> strand, std::string name,
                 uint64_t min_rank, BlobStore::LoadCallback done)
-      : Operation(std::move(shared), std::move(strand), std::move(name)),
-        min_rank_(min_rank),
-        done_(std::move(done)) {}
-  ~LoadOperation() override {
-    if (done_) done_(absl::CancelledError("the store was closed"));
-  }
-
-  void Begin() {
-    EnsureStream(shared_, Then<absl::Status>([](LoadOperation& self, const absl::Status& status) {
-                   if (!status.ok()) return self.Finish(status);
-                   self.Look();
-                 }));
-  }
+      : Operation(std::move(shared), std::move(strand), std::move(name), std::move(done)),
+        min_rank_(min_rank) {}
 
  private:
-  template <typename Result, typename Next>
-  std::function<void(Result)> Then(Next next) {
-    return [self = shared_from_this(), next](Result result) {
-      self->strand_->Post([self, next, result = std::move(result)] {
-        if (self->done_) next(*self, result);
-      });
-    };
-  }
+  friend Operation;
 
   void Look() {
     ReadManifest(shared_, name_,
@@ -399,13 +386,7 @@ class LoadOperation : public Operation, public std::enable_shared_from_this<Load
     LoadVersion(index_ + 1);
   }
 
-  void Finish(absl::StatusOr<Blob> result) {
-    const BlobStore::LoadCallback done = std::exchange(done_, nullptr);
-    done(std::move(result));
-  }
-
   const uint64_t min_rank_;
-  BlobStore::LoadCallback done_;  // null once called
   Manifest manifest_;
   int index_ = 0;
   Blob blob_;

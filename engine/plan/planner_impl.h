@@ -98,6 +98,7 @@ class Planner {
                     PlanOp& planned);
   void PlanFields(const StreamDecl& decl, const StreamOp& op, Scope& scope, PlanOp& planned);
   void PlanMap(const StreamDecl& decl, const StreamOp& op, Scope& scope, PlanOp& planned);
+  void SetField(const std::string& name, PlanExpr value, PlanOp& planned);
   void KeepType(const Scope& scope, PlanOp& planned);
   void PlanWindowOp(const StreamOp& op, const ChainState& chain, PlanOp& planned);
   void PlanAggregateOp(const StreamOp& op, const ChainState& chain, Scope& scope, PlanOp& planned);

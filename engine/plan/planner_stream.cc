@@ -318,21 +318,24 @@ void Planner::PlanFields(const StreamDecl& decl, const StreamOp& op, Scope& scop
         named.expr->literal.kind == LiteralKind::kString) {
       planned.output_type = named.expr->literal.text;
     }
-    PlanExpr expr = Resolve(*named.expr, scope);
-    Layout& layout = LayoutAt(planned.output_layout);
-    const int slot = layout.Find(label);
-    if (slot >= 0) {
-      planned.exprs[static_cast<size_t>(slot)] = std::move(expr);  // given twice: the last counts
-    } else {
-      layout.AddField(label);
-      planned.exprs.push_back(std::move(expr));
-    }
+    SetField(label, Resolve(*named.expr, scope), planned);
   }
   if (!emit) KeepType(scope, planned);
   if (op.emit_as.has_value()) planned.output_type = op.emit_as->text;
   if (emit) {
     scope.alias = {};
     scope.type = decl.name.text;
+  }
+}
+
+// Of the rows that come out of `planned`. Given twice, the last counts.
+void Planner::SetField(const std::string& name, PlanExpr value, PlanOp& planned) {
+  Layout& layout = LayoutAt(planned.output_layout);
+  if (const int slot = layout.Find(name); slot >= 0) {
+    planned.exprs[static_cast<size_t>(slot)] = std::move(value);
+  } else {
+    layout.AddField(name);
+    planned.exprs.push_back(std::move(value));
   }
 }
 
@@ -357,15 +360,7 @@ void Planner::PlanMap(const StreamDecl&, const StreamOp& op, Scope& scope, PlanO
     planned.kind = PlanOpKind::kSelect;
     planned.output_layout = AddLayout(std::string(scope.type), Layout::Kind::kClosed);
     for (size_t i = 0; i < body->children.size(); ++i) {
-      PlanExpr expr = Resolve(*body->children[i], inner);
-      Layout& layout = LayoutAt(planned.output_layout);
-      const int slot = layout.Find(body->labels[i]);
-      if (slot >= 0) {
-        planned.exprs[static_cast<size_t>(slot)] = std::move(expr);
-      } else {
-        layout.AddField(body->labels[i]);
-        planned.exprs.push_back(std::move(expr));
-      }
+      SetField(body->labels[i], Resolve(*body->children[i], inner), planned);
     }
     KeepType(scope, planned);
   } else {

@@ -8,6 +8,7 @@
 
 #include "engine/lang/check.h"
 #include "engine/pipeline.h"
+#include "test/engine/diagnostic_texts.h"
 
 namespace varpulis::engine {
 namespace {
@@ -16,23 +17,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-// "E050@2:9" for each.
-std::vector<std::string> Codes(std::string_view source) {
-  std::vector<std::string> codes;
-  for (const Diagnostic& diagnostic : Pipeline::Check(source).diagnostics) {
-    codes.push_back(diagnostic.code + "@" + std::to_string(diagnostic.line) + ":" +
-                    std::to_string(diagnostic.column));
-  }
-  return codes;
-}
-
-std::string Formatted(std::string_view source) {
-  std::string text;
-  for (const Diagnostic& diagnostic : Pipeline::Check(source).diagnostics) {
-    text += FormatDiagnostic(diagnostic, source, "");
-  }
-  return text;
-}
+std::vector<std::string> Codes(std::string_view source) { return CodesOf(source); }
 
 TEST(DiagnosticsTest, ShowsThePlaceWithACaret) {
   EXPECT_EQ(Formatted("event R: v: int\nstream A = R\n\t.where(abz(v) > 1)\n"),

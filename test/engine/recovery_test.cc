@@ -11,6 +11,7 @@
 #include "engine/lang/format.h"
 #include "engine/lang/import.h"
 #include "engine/pipeline.h"
+#include "test/engine/diagnostic_texts.h"
 
 namespace varpulis::engine {
 namespace {
@@ -20,24 +21,8 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-// "E050@2:9" for each, without W030.
-std::vector<std::string> Codes(std::string_view source) {
-  std::vector<std::string> codes;
-  for (const Diagnostic& diagnostic : Pipeline::Check(source).diagnostics) {
-    if (diagnostic.code == "W030") continue;
-    codes.push_back(diagnostic.code + "@" + std::to_string(diagnostic.line) + ":" +
-                    std::to_string(diagnostic.column));
-  }
-  return codes;
-}
-
-std::string Formatted(std::string_view source) {
-  std::string text;
-  for (const Diagnostic& diagnostic : Pipeline::Check(source).diagnostics) {
-    text += FormatDiagnostic(diagnostic, source, "");
-  }
-  return text;
-}
+// Undeclared events are no matter here.
+std::vector<std::string> Codes(std::string_view source) { return CodesOf(source, "W030"); }
 
 // ---- Several declarations on one line.
 

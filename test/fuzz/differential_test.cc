@@ -10,44 +10,37 @@ namespace {
 // Many differences of one reason are no news.
 constexpr int kMaxDifferences = 5;
 
-TEST(DifferentialTest, ExpressionsHaveTheirValues) {
-  constexpr int kRounds = 1500;
-  constexpr int kExpressions = 50;
-  constexpr int kEvents = 3;
+// `compare(choices, tally)` gives the first difference, or nothing.
+template <typename Compare>
+Tally CompareAll(uint64_t rounds, Compare compare) {
   Tally tally;
   int differences = 0;
-  for (uint64_t seed = 0; seed < kRounds && differences < kMaxDifferences; ++seed) {
+  for (uint64_t seed = 0; seed < rounds && differences < kMaxDifferences; ++seed) {
     Choices choices(seed);
-    const std::string difference = CompareExpressions(choices, kExpressions, kEvents, &tally);
+    const std::string difference = compare(choices, &tally);
     if (difference.empty()) continue;
     ++differences;
     ADD_FAILURE() << "seed " << seed << ": " << difference;
   }
-  RecordProperty("compared", std::to_string(tally.compared));
-  RecordProperty("with_value", std::to_string(tally.with_value));
-  RecordProperty("unspecified", std::to_string(tally.unspecified));
+  testing::Test::RecordProperty("compared", std::to_string(tally.compared));
+  testing::Test::RecordProperty("with_value", std::to_string(tally.with_value));
+  testing::Test::RecordProperty("unspecified", std::to_string(tally.unspecified));
   // The generator has not lost its way.
   EXPECT_GT(tally.with_value, tally.compared / 3);
+  return tally;
+}
+
+TEST(DifferentialTest, ExpressionsHaveTheirValues) {
+  const Tally tally = CompareAll(1500, [](Choices& choices, Tally* counts) {
+    return CompareExpressions(choices, /*expressions=*/50, /*events=*/3, counts);
+  });
   EXPECT_LT(tally.unspecified, tally.compared / 10);
 }
 
 TEST(DifferentialTest, FunctionsHaveTheirValues) {
-  constexpr int kRounds = 1200;
-  constexpr int kFunctions = 3;
-  constexpr int kEvents = 4;
-  Tally tally;
-  int differences = 0;
-  for (uint64_t seed = 0; seed < kRounds && differences < kMaxDifferences; ++seed) {
-    Choices choices(seed);
-    const std::string difference = CompareFunctions(choices, kFunctions, kEvents, &tally);
-    if (difference.empty()) continue;
-    ++differences;
-    ADD_FAILURE() << "seed " << seed << ": " << difference;
-  }
-  RecordProperty("compared", std::to_string(tally.compared));
-  RecordProperty("with_value", std::to_string(tally.with_value));
-  RecordProperty("unspecified", std::to_string(tally.unspecified));
-  EXPECT_GT(tally.with_value, tally.compared / 3);
+  const Tally tally = CompareAll(1200, [](Choices& choices, Tally* counts) {
+    return CompareFunctions(choices, /*functions=*/3, /*events=*/4, counts);
+  });
   EXPECT_LT(tally.unspecified, tally.compared / 3);
 }
 
