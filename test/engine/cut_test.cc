@@ -1,9 +1,17 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <fstream>
+#include <iterator>
 #include <random>
 #include <string>
 #include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
 
 #include "test/engine/run_program.h"
 #include "test/engine/state_programs.h"
@@ -20,14 +28,6 @@ std::string Joined(const std::vector<std::string>& lines) {
   for (const std::string& line : lines) all += line;
   return all;
 }
-
-// Outputs and what is said, in their order.
-class Everything final : public OutputSink {
- public:
-  void OnOutput(const OutputEvent& event) override { AppendJsonLine(event, &text); }
-  void OnText(TextLevel, std::string_view said) override { text.append(said).append("\n"); }
-  std::string text;
-};
 
 class StateProgram : public ::testing::TestWithParam<const char*> {};
 
@@ -76,6 +76,39 @@ TEST_P(StateProgram, CutsDoNotShow) {
     EXPECT_EQ(reference->events_in(), pipeline->events_in());
     EXPECT_EQ(reference->events_out(), pipeline->events_out());
   }
+}
+
+// Nothing in a checkpoint, and nothing in the outputs, is of the process that made it: no address
+// and no order of a hash table.
+TEST_P(StateProgram, CutsDoNotShowInAFreshProcess) {
+  const auto program = static_cast<size_t>(
+      std::find(std::begin(kStatePrograms), std::end(kStatePrograms), GetParam()) -
+      std::begin(kStatePrograms));
+  std::mt19937_64 random(program);
+  const std::vector<std::string> events = RandomEvents(90, program);
+  const auto cut = static_cast<ptrdiff_t>(random() % events.size());
+  Everything whole, first;
+  auto reference = CompileOrDie(GetParam());
+  auto pipeline = CompileOrDie(GetParam());
+  ASSERT_NE(pipeline, nullptr);
+  Feed(*reference, Joined(events), whole);
+  reference->Finish(whole);
+  Feed(*pipeline, Joined({events.begin(), events.begin() + cut}), first);
+
+  const std::string path = absl::StrCat(testing::TempDir(), "/cut_", getpid(), "_", program);
+  std::ofstream(path + ".state", std::ios::binary) << pipeline->Save()->SerializeAsString();
+  std::ofstream(path + ".evt", std::ios::binary) << Joined({events.begin() + cut, events.end()});
+  const std::string command =
+      absl::StrCat(VARPULIS_CUT_CHILD, " ", program, " ", path, ".state ", path, ".evt");
+  FILE* const child = popen(command.c_str(), "r");
+  ASSERT_NE(child, nullptr);
+  std::string second;
+  char buffer[4096];
+  while (const size_t got = fread(buffer, 1, sizeof(buffer), child)) second.append(buffer, got);
+  EXPECT_EQ(pclose(child), 0);
+  std::remove((path + ".state").c_str());
+  std::remove((path + ".evt").c_str());
+  EXPECT_EQ(whole.text, first.text + second) << "cut at " << cut;
 }
 
 // Another stream in front reads other fields first, which numbers slots, functions and variables

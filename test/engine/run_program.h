@@ -25,6 +25,14 @@ class CollectedLines final : public OutputSink {
   std::vector<std::string> lines;
 };
 
+// Outputs and what is said, in their order.
+class Everything final : public OutputSink {
+ public:
+  void OnOutput(const OutputEvent& event) override { AppendJsonLine(event, &text); }
+  void OnText(TextLevel, std::string_view said) override { text.append(said).append("\n"); }
+  std::string text;
+};
+
 inline std::unique_ptr<Pipeline> CompileOrDie(std::string_view source) {
   auto pipeline = Pipeline::Compile(source);
   EXPECT_TRUE(pipeline.ok()) << pipeline.status().message();
