@@ -151,20 +151,6 @@ TEST_F(NatsBlobStoreTest, LargeVersionsGoThroughInChunks) {
   RecordProperty("load_ms", absl::FormatDuration(absl::Now() - saved));
 }
 
-// Run by hand: --gtest_also_run_disabled_tests.
-TEST_F(NatsBlobStoreTest, DISABLED_AHundredMegabytes) {
-  const auto bus = Connect();
-  const auto store = Open(*bus);
-  const std::string data = Noise(100'000'000);
-  for (int round = 0; round < 5; ++round) {
-    const absl::Time began = absl::Now();
-    ASSERT_TRUE(Save(*store, data, 1).ok());
-    const absl::Time saved = absl::Now();
-    ASSERT_TRUE(Load(*store).ok());
-    std::cout << "save " << saved - began << ", load " << absl::Now() - saved << "\n";
-  }
-}
-
 TEST_F(NatsBlobStoreTest, AFullStoreRefusesTheNewAndKeepsTheOld) {
   const auto bus = Connect();
   const auto store = Open(*bus, 1 << 20);
