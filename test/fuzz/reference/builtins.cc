@@ -225,6 +225,8 @@ Value ListFunction(const std::string& name, const std::vector<Value>& a, Environ
   if (name == "unique" || name == "flatten") {
     Value out = Value::List({});
     for (const Value& item : items) {
+      const auto kept = static_cast<int64_t>(out.items.size());
+      if (name == "unique" && !e.Spend(kept)) return Value::Missing();  // all are compared
       if (name == "flatten") {
         if (item.is(Kind::kList)) {
           out.items.insert(out.items.end(), item.items.begin(), item.items.end());

@@ -137,6 +137,7 @@ Flow RunFor(const Stmt& stmt, Environment& e, Call& call) {
     for (int64_t i = 0; i < over.integer; ++i) items.push_back(Value::Int(i));
   }
   for (const Value& item : items) {
+    if (!e.Spend(1)) return Flow::kReturn;
     (*e.locals)[stmt.name.text] = item;
     bool stop = false;
     const Flow flow = RunLoopBody(stmt.body, e, call, &stop);
@@ -222,6 +223,7 @@ Value CallFunction(const FunctionDecl& function, const std::vector<Value>& argum
 }  // namespace
 
 Value Evaluate(const Expr& expr, Environment& e) {
+  if (!e.Spend(1)) return Value::Missing();
   switch (expr.kind) {
     case ExprKind::kLiteral:
       return Literal(expr.literal);

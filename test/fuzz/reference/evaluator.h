@@ -13,7 +13,8 @@ namespace varpulis::reference {
 // VPL as vpl.md §2 and §3 have it, evaluated over the tree and maps of names: slow and obvious, and
 // written without a look at the engine.
 
-// What a program sees. `unspecified` is set when a result is one that vpl.md leaves open.
+// What a program sees. `unspecified` is set when a result is one that vpl.md leaves open, or one that
+// takes this evaluator too long.
 struct Environment {
   const Fields* fields = nullptr;
   std::string event_type;
@@ -24,8 +25,16 @@ struct Environment {
   std::map<std::string, Value>* locals = nullptr;    // of the function that runs
   std::vector<std::pair<std::string, Value>> bound;  // by arms of matches, the innermost last
   int depth = 0;
-  int64_t steps = 0;
+  int64_t steps = 0;  // so far, of all expressions over one event
   bool unspecified = false;
+
+  // False when there were too many: what is computed from then on is missing and unspecified.
+  bool Spend(int64_t count) {
+    steps += count;
+    if (steps > kMostSteps) unspecified = true;
+    return steps <= kMostSteps;
+  }
+  static constexpr int64_t kMostSteps = 10'000'000;
 };
 
 Value Evaluate(const engine::Expr& expr, Environment& environment);
