@@ -52,6 +52,12 @@ DEFINE_uint32(checkpoint_interval, 10,
 DEFINE_uint32(
     checkpoint_max_mb, 0,
     "megabytes of all checkpoints together, when the stream is made; 0: as the broker allows");
+DEFINE_uint32(
+    input_max_mb, 0,
+    "megabytes of the stored input of one exactly-once pipeline, when its stream is made; 0: "
+    "as the broker allows");
+DEFINE_uint32(output_max_age, 86'400,
+              "seconds for which the outputs of exactly-once groups stay stored");
 DEFINE_string(cors_origins, "", "origins allowed to call from a browser, comma separated");
 DEFINE_uint32(workers, 2, "number of workers (simulate: threads, with --immediate)");
 DEFINE_uint32(worker_port, 9000, "HTTP port of the first worker; the next ones follow");
@@ -123,6 +129,8 @@ constexpr FlagSpec kFlags[] = {
     {"max_pipelines", 0, nullptr, "N", 1, kMostPipelines},
     {"checkpoint_interval", 0, "VARPULIS_CHECKPOINT_INTERVAL", "SECONDS", 0, kLongestPeriod},
     {"checkpoint_max_mb", 0, nullptr, "MB", 0, 100'000'000},
+    {"input_max_mb", 0, nullptr, "MB", 0, 100'000'000},
+    {"output_max_age", 0, nullptr, "SECONDS", 60, 100'000'000},
     {"cors_origins", 0, nullptr, "ORIGINS"},
     {"workers", 0, nullptr, "N", 1, 256},
     {"worker_port", 0, nullptr, "PORT", 0, kLastPort},
@@ -242,7 +250,8 @@ absl::Span<const Command> Commands() {
        "Start a worker, alone or registered with a coordinator",
        nullptr,
        {"port", "bind", "api_key", "coordinator", "worker_id", "advertise_address", "max_pipelines",
-        "checkpoint_interval", "checkpoint_max_mb", VARPULIS_NATS_FLAGS}},
+        "checkpoint_interval", "checkpoint_max_mb", "input_max_mb", "output_max_age",
+        VARPULIS_NATS_FLAGS}},
       {"gateway",
        "Run the HTTP API of a coordinator alone, as a NATS client",
        nullptr,

@@ -43,6 +43,8 @@ DECLARE_string(advertise_address);
 DECLARE_uint32(max_pipelines);
 DECLARE_uint32(checkpoint_interval);
 DECLARE_uint32(checkpoint_max_mb);
+DECLARE_uint32(input_max_mb);
+DECLARE_uint32(output_max_age);
 DECLARE_string(cors_origins);
 DECLARE_uint32(workers);
 DECLARE_uint32(worker_port);

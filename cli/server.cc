@@ -79,6 +79,7 @@ absl::Status Run() {
                               rest::WorkerRoutes(*local, transport::Subjects(), keys)));
   std::unique_ptr<transport::NatsConnection> connection;  // outlives the worker
   std::unique_ptr<transport::BlobStore> checkpoints;      // likewise
+  std::unique_ptr<transport::EventStreams> streams;       // likewise
   worker::WorkerOptions options;
   options.worker_id = id;
   options.address = FLAGS_advertise_address.empty() ? HttpAddress(FLAGS_bind, http->port())
@@ -88,6 +89,8 @@ absl::Status Run() {
   options.joins_later = clustered;
   options.max_pipelines = FLAGS_max_pipelines;
   options.checkpoint_interval = absl::Seconds(FLAGS_checkpoint_interval);
+  options.stored.max_input_bytes = uint64_t{FLAGS_input_max_mb} * 1'000'000;
+  options.stored.output_max_age = absl::Seconds(FLAGS_output_max_age);
   options.cpu_cores = std::max(1u, std::thread::hardware_concurrency());
   ASSIGN_OR_RETURN(const std::unique_ptr<worker::Worker> worker,
                    worker::Worker::Start(options, {.cluster = nullptr, .local = *local}));
@@ -103,9 +106,10 @@ absl::Status Run() {
           connection->OpenBlobStore({.stream = stream.name,
                                      .subject = stream.subject,
                                      .max_bytes = uint64_t{FLAGS_checkpoint_max_mb} * 1'000'000});
-      RETURN_IF_ERROR(worker->Join(
-          *connection, prefix, [&connection] { return connection->server_id(); },
-          checkpoints.get()));
+      streams = connection->OpenEventStreams();
+      RETURN_IF_ERROR(worker->Join(*connection, prefix,
+                                   [&connection] { return connection->server_id(); },
+                                   {.checkpoints = checkpoints.get(), .streams = streams.get()}));
       LOG(INFO) << "worker " << id << " joined, broker " << connection->connected_url();
       reason = WaitForShutdown();
     }

@@ -86,6 +86,7 @@ struct Group {
   std::string request_id;  // of the call that made it; may be empty
   bool deleted = false;    // a tombstone: its copies are being removed
   uint64_t created = 0;    // order of creation
+  varpulis::v1::Delivery delivery = varpulis::v1::DELIVERY_AT_MOST_ONCE;
 
   // Not stored.
   std::map<std::string, size_t> by_name;

@@ -37,6 +37,7 @@ Group MakeGroup(Step& step, const DeployGroup& command, const PlacementPlan& pla
   group.name = command.request.name();
   group.request_id = command.request_id;
   group.created = step.state.next_created;
+  group.delivery = command.request.delivery();
   group.routes.assign(command.request.routes().begin(), command.request.routes().end());
   for (int i = 0; i < command.request.pipelines_size(); ++i) {
     Pipeline pipeline;

@@ -82,6 +82,7 @@ class Gathering {
     response_.set_output_count(
         response_.output_count() +
         std::max<uint64_t>(answer.output_count(), answer.output_events_size()));
+    if (answer.pending()) response_.set_pending(true);
     for (v1::Event& output : *answer.mutable_output_events()) {
       if (response_.output_events_size() >= kMaxOutputs) break;
       *response_.add_output_events() = std::move(output);

@@ -163,6 +163,7 @@ void StartDeploy(Step& step, Group& group, const PlacementKey& key, Placement& p
   if (pipeline.spec.has_partition_key()) request.set_partition_key(pipeline.spec.partition_key());
   request.set_placement_epoch(placement.epoch);
   request.set_restore(placement.epoch > 0);
+  request.set_delivery(group.delivery);
   AddRoutes(step.policy.subjects, group, pipeline, request);
   step.effects.deploys.push_back({placement.worker, key, std::move(request)});
 }

@@ -62,6 +62,7 @@ Group GroupOf(const GroupRecord& record) {
   group.request_id = record.request_id();
   group.deleted = record.deleted();
   group.created = record.created_sequence();
+  group.delivery = record.delivery();
   group.routes.assign(record.routes().begin(), record.routes().end());
   for (const varpulis::v1::PipelineSpec& spec : record.pipelines()) {
     Pipeline pipeline;
@@ -214,6 +215,7 @@ StateWrite StoreGroup(const Group& group) {
   record.mutable_routes()->Assign(group.routes.begin(), group.routes.end());
   record.set_request_id(group.request_id);
   record.set_deleted(group.deleted);
+  record.set_delivery(group.delivery);
   record.set_created_sequence(group.created);
   return {GroupKey(group.id), record.SerializeAsString()};
 }

@@ -52,8 +52,13 @@ void AddRoutes(const transport::Subjects& subjects, const Group& group, const Pi
     const RouteSpec& route = group.routes[index];
     varpulis::v1::OutboundRoute& out = *request.add_routes();
     *out.mutable_event_types() = route.event_types();
+    // Where outputs are stored each copy writes subjects of its own.
+    const std::string from = group.delivery == varpulis::v1::DELIVERY_EXACTLY_ONCE
+                                 ? transport::Subjects::Writer(
+                                       route.from_pipeline(), request.replica(), request.replicas())
+                                 : route.from_pipeline();
     out.set_subject(CustomSubject(route).value_or(
-        subjects.Pipeline(group.id.str(), route.from_pipeline(), route.to_pipeline())));
+        subjects.Pipeline(group.id.str(), from, route.to_pipeline())));
   }
   for (const size_t index : pipeline.inbound) {
     std::optional<std::string> subject = CustomSubject(group.routes[index]);

@@ -19,7 +19,8 @@
 
 namespace varpulis::coordinator {
 
-// What the worker needs to publish this pipeline's outputs and to hear its inputs.
+// What the worker needs to publish this pipeline's outputs and to hear its inputs. `request` says
+// already which copy it is about.
 void AddRoutes(const transport::Subjects& subjects, const Group& group, const Pipeline& pipeline,
                varpulis::v1::DeployPipelineRequest& request);
 

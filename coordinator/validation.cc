@@ -138,6 +138,18 @@ void CheckRoute(const RouteSpec& route, const std::string& path, const std::set<
   }
 }
 
+// A pipeline's stored input is one stream, of its own subjects.
+void CheckDelivery(varpulis::v1::Delivery delivery, const RouteSpec& route, const std::string& path,
+                   Problems& problems) {
+  if (delivery != varpulis::v1::DELIVERY_EXACTLY_ONCE) return;
+  const bool topic = route.has_mqtt_topic();
+  if (!topic && !route.has_nats_subject()) return;
+  problems.Add(
+      absl::StrCat(path, topic ? ".mqtt_topic" : ".nats_subject"),
+      absl::StrCat("a group with delivery exactly_once cannot have it: publish to ",
+                   "{prefix}.pipeline.{group}._external.", route.to_pipeline(), " instead"));
+}
+
 absl::Status BadAddress(absl::string_view address, absl::string_view why) {
   return transport::MakeError("invalid_request", absl::StrCat("address \"", address, "\" ", why));
 }
@@ -204,8 +216,9 @@ absl::Status ValidateDeploy(const DeployGroupRequest& request, const Policy& pol
   std::set<std::string> names;
   for (const PipelineSpec& spec : request.pipelines()) names.insert(spec.name());
   for (int i = 0; i < request.routes_size(); ++i) {
-    CheckRoute(request.routes(i), absl::StrCat("routes[", i, "]"), names, policy.subjects,
-               problems);
+    const std::string path = absl::StrCat("routes[", i, "]");
+    CheckRoute(request.routes(i), path, names, policy.subjects, problems);
+    CheckDelivery(request.delivery(), request.routes(i), path, problems);
   }
   return problems.ToStatus();
 }

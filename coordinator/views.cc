@@ -114,6 +114,7 @@ varpulis::v1::GroupInfo MakeGroupInfo(const ClusterState& state, const Group& gr
   info.set_name(group.name);
   info.set_status(group.Status());
   info.set_pipeline_count(static_cast<uint32_t>(group.pipelines.size()));
+  info.set_delivery(group.delivery);
   for (const Pipeline& pipeline : group.pipelines) {
     for (size_t replica = 0; replica < pipeline.copies.size(); ++replica) {
       const Placement& copy = pipeline.copies[replica];

@@ -14,6 +14,7 @@ struct Blob {
   std::string data;
   uint64_t rank = 0;
   uint32_t encoding = 0;  // as given to Save
+  uint64_t mark = 0;      // likewise; for OldestMark
 };
 
 // The newest few versions of large values under names, each whole or not there at all: the
@@ -25,6 +26,7 @@ struct Blob {
 class BlobStore {
  public:
   using SaveCallback = std::function<void(absl::Status)>;
+  using MarkCallback = std::function<void(absl::StatusOr<uint64_t>)>;
   using LoadCallback = std::function<void(absl::StatusOr<Blob>)>;
 
   virtual ~BlobStore() = default;
@@ -36,6 +38,8 @@ class BlobStore {
   // The newest version that is undamaged. NOT_FOUND: there is none, or none of `min_rank`;
   // DATA_LOSS: there are, and all are damaged.
   virtual void Load(const std::string& name, uint64_t min_rank, LoadCallback done) = 0;
+  // The lowest mark of the versions that are kept. NOT_FOUND: there are none.
+  virtual void OldestMark(const std::string& name, MarkCallback done) = 0;
   // Every version. Of an unknown name: ok.
   virtual void Forget(const std::string& name, SaveCallback done) = 0;
 };

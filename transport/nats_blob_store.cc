@@ -80,38 +80,26 @@ struct StoredManifest {
   Manifest manifest;
 };
 
-// From the stream's leader, so own writes are seen.
 void ReadManifest(const SharedPtr& shared, const std::string& name,
                   std::function<void(absl::StatusOr<StoredManifest>)> done) {
-  CallJetStream(
-      shared->context, absl::StrCat("STREAM.MSG.GET.", shared->options.stream),
-      absl::StrCat(R"({"last_by_subj":")", ManifestSubject(name), R"("})"),
-      [name, done = std::move(done)](absl::StatusOr<std::shared_ptr<rapidjson::Document>> reply) {
-        StoredManifest stored;
-        if (absl::IsNotFound(reply.status())) return done(stored);
-        if (!reply.ok()) return done(reply.status());
-        const rapidjson::Document& answer = **reply;
-        const auto message = answer.FindMember("message");
-        if (message == answer.MemberEnd() || !message->value.IsObject() ||
-            !message->value.HasMember("seq") || !message->value["seq"].IsUint64()) {
-          return done(absl::InternalError("the broker's answer holds no message"));
-        }
-        stored.sequence = message->value["seq"].GetUint64();
-        std::string bytes;
-        const auto data = message->value.FindMember("data");
-        if (data == message->value.MemberEnd() || !data->value.IsString() ||
-            !absl::Base64Unescape(data->value.GetString(), &bytes) ||
-            !stored.manifest.ParseFromString(bytes)) {
-          LOG(ERROR) << "the manifest of " << name << " is unreadable, its versions are lost";
-          stored.manifest.Clear();
-        }
-        if (stored.manifest.version() > kFormat) {
-          return done(absl::InternalError(absl::StrCat("the manifest of ", name, " has format ",
-                                                       stored.manifest.version(),
-                                                       ", this build reads up to ", kFormat)));
-        }
-        done(std::move(stored));
-      });
+  ReadLastMessage(shared->context, shared->options.stream, ManifestSubject(name),
+                  [name, done = std::move(done)](absl::StatusOr<EventStreams::LastMessage> last) {
+                    StoredManifest stored;
+                    if (absl::IsNotFound(last.status())) return done(stored);
+                    if (!last.ok()) return done(last.status());
+                    stored.sequence = last->sequence;
+                    if (!stored.manifest.ParseFromString(last->payload)) {
+                      LOG(ERROR) << "the manifest of " << name
+                                 << " is unreadable, its versions are lost";
+                      stored.manifest.Clear();
+                    }
+                    if (stored.manifest.version() > kFormat) {
+                      return done(absl::InternalError(absl::StrCat(
+                          "the manifest of ", name, " has format ", stored.manifest.version(),
+                          ", this build reads up to ", kFormat)));
+                    }
+                    done(std::move(stored));
+                  });
 }
 
 void Purge(const SharedPtr& shared, const std::string& json) {
@@ -176,6 +164,7 @@ class SaveOperation : public Operation<SaveOperation, BlobStore::SaveCallback> {
     version_.set_id(NewUuid());
     version_.set_rank(blob_.rank);
     version_.set_encoding(blob_.encoding);
+    version_.set_mark(blob_.mark);
     version_.set_bytes(blob_.data.size());
     chunk_bytes_ = std::min(kChunkBytes,
                             static_cast<size_t>(shared_->context.bus->max_payload()) - kHeaderRoom);
@@ -323,7 +312,8 @@ class LoadOperation : public Operation<LoadOperation, BlobStore::LoadCallback> {
           absl::StrCat("every version of ", name_, " that is stored is damaged")));
     }
     const Version& version = manifest_.versions(index);
-    blob_ = {.data = {}, .rank = version.rank(), .encoding = version.encoding()};
+    blob_ = {
+        .data = {}, .rank = version.rank(), .encoding = version.encoding(), .mark = version.mark()};
     blob_.data.reserve(version.bytes());
     pieces_.assign(version.sequences_size(), std::string());
     asked_ = arrived_ = 0;
@@ -407,6 +397,20 @@ class NatsBlobStore : public BlobStore {
   }
   void Load(const std::string& name, uint64_t min_rank, LoadCallback done) override {
     std::make_shared<LoadOperation>(shared_, strand_, name, min_rank, std::move(done))->Begin();
+  }
+  void OldestMark(const std::string& name, MarkCallback done) override {
+    ReadManifest(shared_, name,
+                 [name, done = std::move(done)](const absl::StatusOr<StoredManifest>& stored) {
+                   if (!stored.ok()) return done(stored.status());
+                   const auto& versions = stored->manifest.versions();
+                   if (versions.empty()) {
+                     return done(absl::NotFoundError(absl::StrCat("nothing is stored for ", name)));
+                   }
+                   uint64_t oldest = UINT64_MAX;
+                   for (const Version& version : versions)
+                     oldest = std::min(oldest, version.mark());
+                   done(oldest);
+                 });
   }
   void Forget(const std::string& name, SaveCallback done) override {
     CallJetStream(shared_->context, absl::StrCat("STREAM.PURGE.", shared_->options.stream),

@@ -15,6 +15,7 @@
 #include "transport/chunking.h"
 #include "transport/epoll_loop.h"
 #include "transport/nats_blob_store.h"
+#include "transport/nats_event_streams.h"
 #include "transport/nats_events.h"
 #include "transport/nats_jetstream.h"
 #include "transport/nats_key_value.h"
@@ -69,6 +70,9 @@ class NatsConnectionImpl final : public NatsConnection {
   }
   std::unique_ptr<BlobStore> OpenBlobStore(BlobStoreOptions options) override {
     return NewNatsBlobStore(JetStream(), std::move(options));
+  }
+  std::unique_ptr<EventStreams> OpenEventStreams() override {
+    return OpenNatsEventStreams(JetStream());
   }
 
   std::string connected_url() const override;

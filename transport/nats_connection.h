@@ -9,6 +9,7 @@
 
 #include "transport/blob_store.h"
 #include "transport/bus.h"
+#include "transport/event_streams.h"
 #include "transport/key_value.h"
 #include "transport/record_log.h"
 
@@ -60,6 +61,7 @@ class NatsConnection : public Bus {
   virtual absl::StatusOr<std::unique_ptr<RecordLog>> OpenRecordLog(KeyValueOptions options) = 0;
   // Asks nothing of the broker yet: without JetStream each operation says so.
   virtual std::unique_ptr<BlobStore> OpenBlobStore(BlobStoreOptions options) = 0;
+  virtual std::unique_ptr<EventStreams> OpenEventStreams() = 0;  // likewise
 
   virtual std::string connected_url() const = 0;  // without credentials
   virtual std::string server_id() const = 0;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -104,7 +105,7 @@ void CallJetStream(const JetStreamContext& context, const std::string& verb, std
                   });
 }
 
-void PublishToStream(const JetStreamContext& context, OutgoingMessage message, AckCallback done) {
+void StoreInStream(const JetStreamContext& context, OutgoingMessage message, StoredCallback done) {
   const std::string subject = message.subject;
   context.request(std::move(message), kJetStreamTimeout,
                   [subject, done = std::move(done)](absl::StatusOr<InboundMessage> reply) {
@@ -116,8 +117,45 @@ void PublishToStream(const JetStreamContext& context, OutgoingMessage message, A
                       return done(absl::InternalError(absl::StrCat(
                           "storing ", subject, ": an acknowledgement without a sequence")));
                     }
-                    done(sequence->value.GetUint64());
+                    const auto duplicate = ack.FindMember("duplicate");
+                    done(EventStreams::Stored{
+                        .sequence = sequence->value.GetUint64(),
+                        .duplicate = duplicate != ack.MemberEnd() && duplicate->value.IsTrue()});
                   });
+}
+
+void PublishToStream(const JetStreamContext& context, OutgoingMessage message, AckCallback done) {
+  StoreInStream(context, std::move(message),
+                [done = std::move(done)](const absl::StatusOr<EventStreams::Stored>& stored) {
+                  if (!stored.ok()) return done(stored.status());
+                  done(stored->sequence);
+                });
+}
+
+void ReadLastMessage(const JetStreamContext& context, const std::string& stream,
+                     const std::string& subject,
+                     std::function<void(absl::StatusOr<EventStreams::LastMessage>)> done) {
+  CallJetStream(
+      context, absl::StrCat("STREAM.MSG.GET.", stream),
+      absl::StrCat(R"({"last_by_subj":")", subject, R"("})"),
+      [done = std::move(done)](absl::StatusOr<std::shared_ptr<rapidjson::Document>> reply) {
+        if (!reply.ok()) return done(reply.status());
+        const rapidjson::Document& answer = **reply;
+        const auto message = answer.FindMember("message");
+        if (message == answer.MemberEnd() || !message->value.IsObject() ||
+            !message->value.HasMember("seq") || !message->value["seq"].IsUint64()) {
+          return done(absl::InternalError("the broker's answer holds no message"));
+        }
+        EventStreams::LastMessage last{.sequence = message->value["seq"].GetUint64(),
+                                       .payload = {}};
+        const auto data = message->value.FindMember("data");
+        if (data != message->value.MemberEnd() &&
+            (!data->value.IsString() ||
+             !absl::Base64Unescape(data->value.GetString(), &last.payload))) {
+          return done(absl::InternalError("the broker's answer holds an unreadable message"));
+        }
+        done(std::move(last));
+      });
 }
 
 void EnsureBucket(const JetStreamContext& context, const KeyValueOptions& options,
@@ -190,6 +228,14 @@ std::string KeyOfSubject(const KeyValueOptions& options, absl::string_view subje
 
 bool IsRemoval(absl::string_view kv_operation) {
   return kv_operation == "DEL" || kv_operation == "PURGE";
+}
+
+KeyValueEntry EntryOf(const KeyValueOptions& options, const StoredMessage& message) {
+  return {.key = KeyOfSubject(options, message.message.subject()),
+          .value = std::string(message.message.payload()),
+          .revision = message.sequence,
+          .deleted = message.message.payload().empty() &&
+                     IsRemoval(message.message.Header(kKvOperationHeader).value_or(""))};
 }
 
 }  // namespace varpulis::transport

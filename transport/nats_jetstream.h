@@ -12,6 +12,7 @@
 #include "rapidjson/document.h"
 
 #include "transport/bus.h"
+#include "transport/event_streams.h"
 #include "transport/key_value.h"
 
 namespace varpulis::transport {
@@ -21,7 +22,6 @@ namespace varpulis::transport {
 
 inline constexpr absl::Duration kJetStreamTimeout = absl::Seconds(5);
 inline constexpr char kExpectedLastSequenceHeader[] = "Nats-Expected-Last-Sequence";
-inline constexpr char kExpectedLastSubjectSequenceHeader[] = "Nats-Expected-Last-Subject-Sequence";
 inline constexpr char kKvOperationHeader[] = "KV-Operation";
 
 // What JetStream needs of a connection. Copyable; used while the connection lives.
@@ -34,6 +34,7 @@ struct JetStreamContext {
 
 using ApiCallback = std::function<void(absl::StatusOr<std::shared_ptr<rapidjson::Document>>)>;
 using AckCallback = std::function<void(absl::StatusOr<uint64_t>)>;
+using StoredCallback = std::function<void(absl::StatusOr<EventStreams::Stored>)>;
 
 // A call of "$JS.API.{verb}". Errors in the reply become a Status; FAILED_PRECONDITION when nobody
 // answers for JetStream, NOT_FOUND when the stream, consumer or message does not exist.
@@ -44,6 +45,13 @@ void CallJetStream(const JetStreamContext& context, const std::string& verb, std
 // expectation does not hold, RESOURCE_EXHAUSTED when the store is full, UNAVAILABLE when no stream
 // listens.
 void PublishToStream(const JetStreamContext& context, OutgoingMessage message, AckCallback done);
+// The same, also telling whether the broker knew the message's id.
+void StoreInStream(const JetStreamContext& context, OutgoingMessage message, StoredCallback done);
+
+// The last message on `subject`, from the stream's leader, so own writes are seen. NOT_FOUND.
+void ReadLastMessage(const JetStreamContext& context, const std::string& stream,
+                     const std::string& subject,
+                     std::function<void(absl::StatusOr<EventStreams::LastMessage>)> done);
 
 // Creates the stream of a bucket (ADR-8) unless it is there. An existing one with another
 // configuration is used as it is.
@@ -64,5 +72,7 @@ std::string SubjectOfKey(const KeyValueOptions& options,
 std::string KeyOfSubject(const KeyValueOptions& options, absl::string_view subject);
 // Whether the value of this header marks a removed key.
 bool IsRemoval(absl::string_view kv_operation);
+// A message of the bucket's stream.
+KeyValueEntry EntryOf(const KeyValueOptions& options, const StoredMessage& message);
 
 }  // namespace varpulis::transport

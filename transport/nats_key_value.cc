@@ -162,18 +162,12 @@ absl::StatusOr<std::unique_ptr<Subscription>> NatsKeyValue::Watch(const std::str
                                                                   Watcher watcher) {
   RETURN_IF_ERROR(CheckKeyPattern(pattern));
   NatsOrderedReader::Callbacks callbacks;
-  callbacks.on_message =
-      [on_entry = std::move(watcher.on_entry)](NatsOrderedReader::StoredMessage message) {
-        KeyValueEntry entry;
-        entry.key = std::move(message.key);
-        entry.value = std::move(message.value);
-        entry.revision = message.sequence;
-        entry.deleted = message.removal;
-        on_entry(std::move(entry));
-      };
+  callbacks.on_message = [bucket = shared_->options, on_entry = std::move(watcher.on_entry)](
+                             const StoredMessage& message) { on_entry(EntryOf(bucket, message)); };
   callbacks.on_caught_up = std::move(watcher.on_snapshot_done);
   return std::make_unique<WatchHandle>(std::make_unique<NatsOrderedReader>(
-      shared_->context, shared_->options, pattern, std::move(callbacks)));
+      shared_->context, NatsOrderedReader::OfBucket(shared_->context, shared_->options, pattern),
+      std::move(callbacks)));
 }
 
 }  // namespace

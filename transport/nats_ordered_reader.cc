@@ -19,11 +19,12 @@ constexpr absl::Duration kHeartbeat = absl::Seconds(1);
 constexpr absl::Duration kSilence = absl::Seconds(3);
 constexpr absl::Duration kRetry = absl::Milliseconds(100);
 
-// The numbers in "$JS.ACK.{stream}.{consumer}.{deliveries}.{stream seq}.{consumer
+// What is in "$JS.ACK.{stream}.{consumer}.{deliveries}.{stream seq}.{consumer
 // seq}.{time}.{pending}", or the same with domain and account in front.
 struct Delivery {
   uint64_t stream_sequence = 0;
   uint64_t consumer_sequence = 0;
+  int64_t stored_at_ns = 0;
   uint64_t pending = 0;
 };
 
@@ -33,6 +34,7 @@ bool ParseDelivery(absl::string_view reply, Delivery* delivery) {
   return tokens.size() >= 9 + shift && tokens[0] == "$JS" &&
          absl::SimpleAtoi(tokens[5 + shift], &delivery->stream_sequence) &&
          absl::SimpleAtoi(tokens[6 + shift], &delivery->consumer_sequence) &&
+         absl::SimpleAtoi(tokens[7 + shift], &delivery->stored_at_ns) &&
          absl::SimpleAtoi(tokens[8 + shift], &delivery->pending);
 }
 
@@ -52,12 +54,11 @@ std::string Text(const rapidjson::Document& document, const char* name) {
 // Lives on its strand. What arrives from outside holds it weakly and posts.
 class NatsOrderedReader::Core : public std::enable_shared_from_this<Core> {
  public:
-  Core(JetStreamContext context, KeyValueOptions bucket, const std::string& pattern,
-       Callbacks callbacks)
+  Core(JetStreamContext context, Options options, Callbacks callbacks)
       : context_(std::move(context)),
-        bucket_(std::move(bucket)),
-        filter_(SubjectOfKey(bucket_, pattern)),
-        callbacks_(std::move(callbacks)) {}
+        options_(std::move(options)),
+        callbacks_(std::move(callbacks)),
+        last_sequence_(options_.start_after) {}
 
   // Posts `task`, which runs unless the reader has quit or, with `attempt`, tried anew since.
   void Post(std::function<void()> task) {
@@ -93,26 +94,27 @@ class NatsOrderedReader::Core : public std::enable_shared_from_this<Core> {
   void Created(const rapidjson::Document& consumer);
   void Failed(const absl::Status& status);
   void Receive(const InboundMessage& message);
+  void ReceiveStatus(const InboundMessage& message);
   void CaughtUp();
   void Watch();
   ApiCallback Continue(void (Core::*next)(const rapidjson::Document&));
 
   const JetStreamContext context_;
-  const KeyValueOptions bucket_;
-  const std::string filter_;
+  const Options options_;
   const Callbacks callbacks_;
   std::atomic<bool> quit_{false};
 
   uint64_t attempt_ = 0;
-  std::string stream_created_;      // tells a stream from its successor of the same name
-  uint64_t last_sequence_ = 0;      // delivered
+  std::string stream_created_;  // tells a stream from its successor of the same name
+  bool connected_before_ = false;
+  uint64_t last_sequence_;          // delivered, or not wanted
   uint64_t consumer_sequence_ = 0;  // of this attempt
   bool caught_up_ = false;
   std::chrono::steady_clock::time_point last_sign_of_life_;
   std::string inbox_;
   std::unique_ptr<Subscription> subscription_;
 
-  Strand strand_{"kv-reader"};  // last: joined first
+  Strand strand_{"js-reader"};  // last: joined first
 };
 
 ApiCallback NatsOrderedReader::Core::Continue(void (Core::*next)(const rapidjson::Document&)) {
@@ -132,16 +134,14 @@ void NatsOrderedReader::Core::Connect() {
   consumer_sequence_ = 0;
   last_sign_of_life_ = std::chrono::steady_clock::now();
   subscription_.reset();
-  CallJetStream(context_, absl::StrCat("STREAM.INFO.", StreamOf(bucket_)), "",
+  CallJetStream(context_, absl::StrCat("STREAM.INFO.", options_.stream), "",
                 Continue(&Core::CreateConsumer));
 }
 
 void NatsOrderedReader::Core::CreateConsumer(const rapidjson::Document& stream) {
   const std::string created = Text(stream, "created");
-  if (created != stream_created_) {
-    stream_created_ = created;
-    last_sequence_ = 0;
-  }
+  if (created != std::exchange(stream_created_, created) && connected_before_) last_sequence_ = 0;
+  connected_before_ = true;
   inbox_ = absl::StrCat(context_.inbox_prefix, ".", NewUuid());
   SubscribeOptions options;
   options.subject = inbox_;
@@ -161,12 +161,13 @@ void NatsOrderedReader::Core::CreateConsumer(const rapidjson::Document& stream) 
                           : absl::StrCat(R"("deliver_policy":"by_start_sequence","opt_start_seq":)",
                                          last_sequence_ + 1);
   CallJetStream(
-      context_, absl::StrCat("CONSUMER.CREATE.", StreamOf(bucket_)),
-      absl::StrCat(R"({"stream_name":")", StreamOf(bucket_), R"(","config":{"deliver_subject":")",
-                   inbox_, R"(","filter_subject":")", filter_, R"(",)", start,
+      context_, absl::StrCat("CONSUMER.CREATE.", options_.stream),
+      absl::StrCat(R"({"stream_name":")", options_.stream, R"(","config":{"deliver_subject":")",
+                   inbox_, R"(","filter_subject":")", options_.filter, R"(",)", start,
                    R"(,"ack_policy":"none","max_deliver":1,"replay_policy":"instant",)",
                    R"("num_replicas":1,"mem_storage":true,"inactive_threshold":30000000000,)",
-                   R"("idle_heartbeat":)", absl::ToInt64Nanoseconds(kHeartbeat), "}}"),
+                   options_.flow_control ? R"("flow_control":true,)" : "", R"("idle_heartbeat":)",
+                   absl::ToInt64Nanoseconds(kHeartbeat), "}}"),
       Continue(&Core::Created));
 }
 
@@ -188,39 +189,41 @@ void NatsOrderedReader::Core::Failed(const absl::Status& status) {
       if (!quit_ && attempt == attempt_) Connect();
     });
   };
-  if (!absl::IsNotFound(status)) return again();
-  // A bucket in memory does not survive its broker.
-  EnsureBucket(context_, bucket_,
-               [weak = weak_from_this(), attempt = attempt_, again](const absl::Status&) {
-                 const std::shared_ptr<Core> core = weak.lock();
-                 if (core != nullptr) core->PostFor(attempt, again);
-               });
+  if (!absl::IsNotFound(status) || !options_.ensure) return again();
+  // What lies in memory does not survive its broker.
+  options_.ensure([weak = weak_from_this(), attempt = attempt_, again](const absl::Status&) {
+    const std::shared_ptr<Core> core = weak.lock();
+    if (core != nullptr) core->PostFor(attempt, again);
+  });
 }
 
 void NatsOrderedReader::Core::Receive(const InboundMessage& message) {
-  last_sign_of_life_ = std::chrono::steady_clock::now();
   Delivery delivery;
-  if (!ParseDelivery(message.reply_to(), &delivery)) {
-    // A heartbeat says how far the consumer is.
-    uint64_t sent = 0;
-    const std::optional<std::string> last = message.Header("Nats-Last-Consumer");
-    if (last.has_value() && absl::SimpleAtoi(*last, &sent) && sent != consumer_sequence_) Connect();
-    return;
-  }
+  if (!ParseDelivery(message.reply_to(), &delivery)) return ReceiveStatus(message);
   if (delivery.consumer_sequence != consumer_sequence_ + 1) return Connect();
   consumer_sequence_ = delivery.consumer_sequence;
   if (delivery.stream_sequence > last_sequence_) {
     last_sequence_ = delivery.stream_sequence;
-    StoredMessage stored;
-    stored.key = KeyOfSubject(bucket_, message.subject());
-    stored.value = std::string(message.payload());
-    stored.sequence = delivery.stream_sequence;
-    stored.removal =
-        message.payload().empty() && IsRemoval(message.Header(kKvOperationHeader).value_or(""));
-    callbacks_.on_message(std::move(stored));
+    callbacks_.on_message({message, delivery.stream_sequence, delivery.stored_at_ns});
     if (quit_) return;
   }
+  last_sign_of_life_ = std::chrono::steady_clock::now();
   if (delivery.pending == 0) CaughtUp();
+}
+
+// A heartbeat, which says how far the consumer is, or a question whether we have come this far.
+void NatsOrderedReader::Core::ReceiveStatus(const InboundMessage& message) {
+  last_sign_of_life_ = std::chrono::steady_clock::now();
+  std::string answer_to(message.reply_to());
+  if (answer_to.empty()) answer_to = message.Header("Nats-Consumer-Stalled").value_or("");
+  if (!answer_to.empty()) {
+    // Lost with the connection at worst: then the consumer is created again.
+    (void)context_.bus->Publish(
+        {.subject = std::move(answer_to), .payload = {}, .headers = {}, .reply_to = ""});
+  }
+  uint64_t sent = 0;
+  const std::optional<std::string> last = message.Header("Nats-Last-Consumer");
+  if (last.has_value() && absl::SimpleAtoi(*last, &sent) && sent != consumer_sequence_) Connect();
 }
 
 void NatsOrderedReader::Core::CaughtUp() {
@@ -238,9 +241,8 @@ void NatsOrderedReader::Core::Watch() {
   });
 }
 
-NatsOrderedReader::NatsOrderedReader(JetStreamContext context, KeyValueOptions bucket,
-                                     const std::string& pattern, Callbacks callbacks)
-    : core_(std::make_shared<Core>(context, std::move(bucket), pattern, std::move(callbacks))) {
+NatsOrderedReader::NatsOrderedReader(JetStreamContext context, Options options, Callbacks callbacks)
+    : core_(std::make_shared<Core>(context, std::move(options), std::move(callbacks))) {
   listener_ = context.bus->AddConnectionListener([core = core_.get()](ConnectionState state) {
     if (state == ConnectionState::kConnected) core->ConnectionRestored();
   });
@@ -253,5 +255,15 @@ NatsOrderedReader::~NatsOrderedReader() {
 }
 
 void NatsOrderedReader::Quit() { core_->Quit(); }
+
+NatsOrderedReader::Options NatsOrderedReader::OfBucket(const JetStreamContext& context,
+                                                       const KeyValueOptions& bucket,
+                                                       const std::string& pattern) {
+  return {.stream = StreamOf(bucket),
+          .filter = SubjectOfKey(bucket, pattern),
+          .ensure = [context, bucket](std::function<void(absl::Status)> done) {
+            EnsureBucket(context, bucket, std::move(done));
+          }};
+}
 
 }  // namespace varpulis::transport

@@ -8,37 +8,44 @@
 #include "absl/status/status.h"
 
 #include "transport/bus.h"
+#include "transport/event_streams.h"
 #include "transport/nats_jetstream.h"
 
 namespace varpulis::transport {
 
-// Reads a bucket's stream from its beginning and goes on for ever: an ephemeral consumer without
+// Reads a stream from a position on and goes on for ever: an ephemeral consumer without
 // acknowledgements, checked for gaps and heartbeats, created again after any doubt: a gap, silence,
 // a reconnect, a broker that forgot it. Each stored message is delivered once, in order. A stream
 // that was deleted and made again is read from its beginning.
 //
-// All callbacks run on the reader's own strand. Thread-safe.
+// All callbacks run on the reader's own strand and may take their time: with flow control the
+// broker then waits, too. Thread-safe.
 class NatsOrderedReader {
  public:
-  struct StoredMessage {
-    std::string key;
-    std::string value;
-    uint64_t sequence = 0;
-    bool removal = false;
+  struct Options {
+    std::string stream;
+    std::string filter;         // subject, may have wildcards
+    uint64_t start_after = 0;   // sequence; 0: from the beginning
+    bool flow_control = false;  // for a stream whose rate may exceed the reader's
+    // Makes the stream again when it is gone; `done` once that has been tried. May be empty.
+    std::function<void(std::function<void(absl::Status)> done)> ensure = {};
   };
   struct Callbacks {
-    std::function<void(StoredMessage)> on_message;
+    std::function<void(const StoredMessage&)> on_message;
     std::function<void()> on_caught_up;  // once: what was stored at the start has been delivered
     std::function<void(absl::Status)> on_trouble;  // may be empty; the reader goes on trying
   };
 
-  NatsOrderedReader(JetStreamContext context, KeyValueOptions bucket, const std::string& pattern,
-                    Callbacks callbacks);
+  NatsOrderedReader(JetStreamContext context, Options options, Callbacks callbacks);
   // No callback is running or will run. Not from inside a callback.
   ~NatsOrderedReader();
 
   // Nothing is delivered after the callback that is running now. From inside a callback or outside.
   void Quit();
+
+  // The reader of the keys of a bucket that match `pattern`.
+  static Options OfBucket(const JetStreamContext& context, const KeyValueOptions& bucket,
+                          const std::string& pattern);
 
  private:
   class Core;

@@ -219,15 +219,17 @@ void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
   };
 
   NatsOrderedReader::Callbacks callbacks;
-  callbacks.on_message = [barrier, loading, finish](NatsOrderedReader::StoredMessage message) {
+  callbacks.on_message = [barrier, loading, finish,
+                          bucket = opening->bucket](const StoredMessage& message) {
     if (message.sequence > barrier) {
       // The own barrier has been replaced by the next leader's.
       return finish(absl::AbortedError("another coordinator has opened the log since"));
     }
-    if (message.removal) {
-      loading->records.erase(message.key);
+    const KeyValueEntry entry = EntryOf(bucket, message);
+    if (entry.deleted) {
+      loading->records.erase(entry.key);
     } else {
-      loading->records[message.key] = {message.key, std::move(message.value), message.sequence};
+      loading->records[entry.key] = {entry.key, entry.value, entry.revision};
     }
     if (message.sequence < barrier) return;
     Opened opened;
@@ -242,8 +244,9 @@ void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
   callbacks.on_trouble = [loading, finish](const absl::Status& status) {
     if (absl::Now() > loading->deadline || absl::IsCancelled(status)) finish(status);
   };
-  auto reader = std::make_shared<NatsOrderedReader>(opening->context, opening->bucket, ">",
-                                                    std::move(callbacks));
+  auto reader = std::make_shared<NatsOrderedReader>(
+      opening->context, NatsOrderedReader::OfBucket(opening->context, opening->bucket, ">"),
+      std::move(callbacks));
   {
     MutexLock lock(state->mutex);
     if (!state->closed) reader.swap(state->loader);

@@ -17,6 +17,8 @@ constexpr size_t kMaxSubjectBytes = 255;
 constexpr size_t kMaxPrefixBytes = 64;
 constexpr char kStateBucket[] = "VARPULIS_CLUSTER_STATE";
 constexpr char kCheckpointStream[] = "VARPULIS_CLUSTER_CHECKPOINTS";
+constexpr char kInputStream[] = "VARPULIS_CLUSTER_IN";
+constexpr char kOutboxStream[] = "VARPULIS_CLUSTER_OUT";
 
 bool IsTokenChar(char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; }
 
@@ -89,6 +91,10 @@ std::string Subjects::Checkpoint(absl::string_view group, absl::string_view pipe
   return absl::StrCat(root_, ".checkpoint.", group, ".", absl::StrCat(pipeline, ".", replica));
 }
 
+std::string Subjects::Writer(absl::string_view pipeline, uint32_t replica, uint32_t replicas) {
+  return replicas > 1 ? absl::StrCat(pipeline, "#", replica) : std::string(pipeline);
+}
+
 std::optional<std::string> Subjects::TokenAfter(absl::string_view kind,
                                                 absl::string_view subject) const {
   if (!absl::ConsumePrefix(&subject, root_) || !absl::ConsumePrefix(&subject, ".") ||
@@ -124,6 +130,18 @@ Subjects::Stream Subjects::CheckpointStream() const {
   return {Named(kCheckpointStream), absl::StrCat(root_, ".checkpoint")};
 }
 
+// No group's or pipeline's name holds a '='.
+Subjects::Stream Subjects::InputStream(absl::string_view group, absl::string_view pipeline) const {
+  return {absl::StrCat(Named(kInputStream), "=", group, "=", pipeline),
+          AnyIntoPipeline(group, pipeline)};
+}
+
+Subjects::Stream Subjects::OutboxStream(absl::string_view group, absl::string_view pipeline,
+                                        uint32_t replica) const {
+  return {absl::StrCat(Named(kOutboxStream), "=", group, "=", pipeline, absl::StrCat("=", replica)),
+          absl::StrCat(root_, ".outbox.", group, ".", absl::StrCat(pipeline, ".", replica))};
+}
+
 std::string Subjects::LeaseBucket() const { return absl::StrCat(StateBucket(), "-LEASE"); }
 
 absl::Status Subjects::ValidateCustomSubject(absl::string_view subject) const {
@@ -153,9 +171,10 @@ absl::Status Subjects::ValidateCustomSubject(absl::string_view subject) const {
 absl::Status ValidateWorkerId(absl::string_view id) { return ValidateToken("worker id", id, 64); }
 
 absl::Status ValidatePipelineName(absl::string_view name) {
-  if (name == kExternal) {
-    return absl::InvalidArgumentError(absl::StrCat("pipeline name must not be ", kExternal,
-                                                   ", which stands for injected events"));
+  if (name == kExternal || name == kTick) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("pipeline name must not be ", name, ", which stands for ",
+                     name == kExternal ? "injected events" : "the passing of time"));
   }
   return ValidateToken("pipeline name", name, 128);
 }

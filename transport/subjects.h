@@ -12,6 +12,7 @@ namespace varpulis::transport {
 
 inline constexpr char kDefaultSubjectPrefix[] = "varpulis.cluster";
 inline constexpr char kExternal[] = "_external";  // the `from` of events that no pipeline sent
+inline constexpr char kTick[] = "_tick";  // the `from` of messages that say that time has passed
 
 // The subject grammar. No other file spells a subject, bucket or key of ours.
 // Value type. Builders require names that passed the Validate functions.
@@ -42,6 +43,10 @@ class Subjects {
   std::string Checkpoint(absl::string_view group, absl::string_view pipeline,
                          uint32_t replica) const;
 
+  // The token `from` of a writer into `Pipeline`: each copy of a pipeline is one of its own where
+  // what it publishes is stored. "p", of a replica "p#2".
+  static std::string Writer(absl::string_view pipeline, uint32_t replica, uint32_t replicas);
+
   // The last token, if `subject` is {root}.{kind}.{token}: heartbeat, inject, inject_batch.
   std::optional<std::string> TokenAfter(absl::string_view kind, absl::string_view subject) const;
   // {from} of a pipeline subject of this root.
@@ -61,6 +66,12 @@ class Subjects {
     std::string name, subject;
   };
   Stream CheckpointStream() const;
+  // Of all that is published into one pipeline of an exactly-once group: {root}.pipeline.{group}.*.
+  // {pipeline}.
+  Stream InputStream(absl::string_view group, absl::string_view pipeline) const;
+  // Of the outputs of one copy that no route takes: {root}.outbox.{group}.{pipeline}.{replica}. The
+  // broker publishes them again on Output().
+  Stream OutboxStream(absl::string_view group, absl::string_view pipeline, uint32_t replica) const;
 
   // INVALID_ARGUMENT unless `subject` may be a route's own subject: no wildcards, no blanks,
   // nothing under `$` or under this root, no empty tokens.
@@ -74,10 +85,11 @@ class Subjects {
 };
 
 // INVALID_ARGUMENT with the rule in the message.
-absl::Status ValidateWorkerId(absl::string_view id);        // [A-Za-z0-9_-]{1,64}
-absl::Status ValidatePipelineName(absl::string_view name);  // [A-Za-z0-9_-]{1,128}, not "_external"
-absl::Status ValidateGroupId(absl::string_view id);         // [A-Za-z0-9_-]{1,64}; ours are UUIDs
-absl::Status ValidatePipelineId(absl::string_view id);      // the same, of a copy on a worker
+absl::Status ValidateWorkerId(absl::string_view id);  // [A-Za-z0-9_-]{1,64}
+// [A-Za-z0-9_-]{1,128}, not "_external" or "_tick"
+absl::Status ValidatePipelineName(absl::string_view name);
+absl::Status ValidateGroupId(absl::string_view id);     // [A-Za-z0-9_-]{1,64}; ours are UUIDs
+absl::Status ValidatePipelineId(absl::string_view id);  // the same, of a copy on a worker
 absl::Status ValidateSubjectPrefix(absl::string_view prefix);
 // The NATS subject that an MQTT topic is for nats-server's listener: '/' becomes '.'; no '.', '+',
 // '#'.

@@ -29,8 +29,10 @@ void CheckpointStore::Save(const std::string& group, const std::string& pipeline
   // Kept by the task too, so that `done` is not lost when nothing can be posted any more.
   const bool posted = strand_->Post([this, name = subjects_.Checkpoint(group, pipeline, replica),
                                      epoch, checkpoint = std::move(checkpoint), done]() mutable {
-    transport::Blob blob{
-        .data = checkpoint->SerializeAsString(), .rank = epoch, .encoding = kEncoding};
+    transport::Blob blob{.data = checkpoint->SerializeAsString(),
+                         .rank = epoch,
+                         .encoding = kEncoding,
+                         .mark = checkpoint->input_position()};
     checkpoint.reset();
     const uint64_t bytes = blob.data.size();
     if (blobs_ == nullptr) {
@@ -87,6 +89,12 @@ void CheckpointStore::LoadNewest(const std::string& group, const std::string& pi
                  });
                  if (!posted) done(absl::CancelledError("this worker is stopping"));
                });
+}
+
+void CheckpointStore::OldestPosition(const std::string& group, const std::string& pipeline,
+                                     uint32_t replica, transport::BlobStore::MarkCallback done) {
+  if (blobs_ == nullptr) return done(absl::NotFoundError("there is no store"));
+  blobs_->OldestMark(subjects_.Checkpoint(group, pipeline, replica), std::move(done));
 }
 
 void CheckpointStore::Forget(const std::string& group, const std::string& pipeline,

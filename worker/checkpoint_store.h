@@ -42,6 +42,9 @@ class CheckpointStore {
   // Of a placement epoch of at least `min_epoch`. An error: it could not be found out.
   void LoadNewest(const std::string& group, const std::string& pipeline, uint32_t replica,
                   uint64_t min_epoch, LoadCallback done);
+  // The lowest input position of those that are kept. NOT_FOUND: there are none.
+  void OldestPosition(const std::string& group, const std::string& pipeline, uint32_t replica,
+                      transport::BlobStore::MarkCallback done);
   void Forget(const std::string& group, const std::string& pipeline, uint32_t replica);
 
  private:

@@ -1,5 +1,6 @@
 #include "worker/event_batch.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -18,6 +19,9 @@ namespace {
 using varpulis::v1::Event;
 using varpulis::v1::EventBatch;
 using varpulis::v1::Value;
+
+constexpr size_t kBatchOverhead = 1024;     // the batch's own fields, subject and headers
+constexpr size_t kMaxBatchBytes = 1 << 20;  // also where the broker would take more
 
 absl::StatusOr<EventBatch> DecodeJson(absl::string_view payload) {
   EventBatch batch;
@@ -63,6 +67,12 @@ std::string CanonicalText(const Value& value) {
 }
 
 }  // namespace
+
+size_t MaxBatchBytes(const transport::Bus& bus) {
+  const int64_t payload = bus.max_payload();
+  const size_t limit = payload > 0 ? static_cast<size_t>(payload) : kMaxBatchBytes;
+  return std::max(std::min(limit, kMaxBatchBytes), 2 * kBatchOverhead) - kBatchOverhead;
+}
 
 absl::StatusOr<EventBatch> DecodeEventBatch(absl::string_view payload, bool is_json) {
   EventBatch batch;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -7,12 +8,18 @@
 #include "absl/strings/string_view.h"
 
 #include "proto/event.pb.h"
+#include "transport/bus.h"
 #include "worker/placement.h"
 
 namespace varpulis::worker {
 
 // Pipelines that an event may pass before it is dropped: loops of routes end here.
 inline constexpr uint32_t kMaxHops = 16;
+
+// How many bytes of events one batch may hold, so that the broker takes it with all that is beside
+// them; and what each event takes beside itself.
+size_t MaxBatchBytes(const transport::Bus& bus);
+inline constexpr size_t kBytesBesideEvent = 8;
 
 // What a publisher sent: an EventBatch; or JSON, when said so or when it begins with '{': one
 // event, or

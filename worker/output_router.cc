@@ -1,25 +1,12 @@
 #include "worker/output_router.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "glog/logging.h"
 
+#include "worker/event_batch.h"
+
 namespace varpulis::worker {
-namespace {
-
-constexpr size_t kBatchOverhead = 1024;     // the batch's own fields, subject and headers
-constexpr size_t kEventOverhead = 8;        // tag and length
-constexpr size_t kMaxBatchBytes = 1 << 20;  // also where the broker would take more
-
-size_t BatchLimit(const transport::Bus& bus) {
-  const int64_t payload = bus.max_payload();
-  const size_t limit = payload > 0 ? static_cast<size_t>(payload) : kMaxBatchBytes;
-  return std::max(std::min(limit, kMaxBatchBytes), 2 * kBatchOverhead) - kBatchOverhead;
-}
-
-}  // namespace
-
 OutputRouter::OutputRouter(Options options, transport::Bus& bus)
     : routes_(options.routes),
       placement_epoch_(options.placement_epoch),
@@ -29,7 +16,8 @@ OutputRouter::OutputRouter(Options options, transport::Bus& bus)
   targets_.emplace_back(std::move(options.fallback_subject));
 }
 
-uint64_t OutputRouter::Publish(std::vector<engine::EmittedEvent>* outputs, uint32_t hops) {
+uint64_t OutputRouter::Publish(std::vector<engine::EmittedEvent>* outputs, uint32_t hops,
+                               uint64_t /*position*/) {
   uint64_t lost = 0;
   for (engine::EmittedEvent& output : *outputs) {
     const std::vector<size_t>& matches = routes_.Match(output.event.event_type());
@@ -47,9 +35,9 @@ uint64_t OutputRouter::Publish(std::vector<engine::EmittedEvent>* outputs, uint3
 }
 
 uint64_t OutputRouter::Add(Target& target, varpulis::v1::Event event, uint32_t hops) {
-  const size_t bytes = event.ByteSizeLong() + kEventOverhead;
+  const size_t bytes = event.ByteSizeLong() + kBytesBesideEvent;
   uint64_t lost = 0;
-  if (target.pending_bytes + bytes > BatchLimit(bus_)) lost = Flush(target, hops);
+  if (target.pending_bytes + bytes > MaxBatchBytes(bus_)) lost = Flush(target, hops);
   *target.pending.add_events() = std::move(event);
   target.pending_bytes += bytes;
   return lost;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "proto/event.pb.h"
 #include "transport/bus.h"
 #include "worker/event_routes.h"
+#include "worker/outputs.h"
 
 namespace varpulis::worker {
 
@@ -18,7 +20,7 @@ namespace varpulis::worker {
 // What cannot be published (no broker, event above max_payload) is counted and gone: the delivery
 // of this mode is at most once. Batches are numbered per subject, lost ones too, so that receivers
 // can see the gap.
-class OutputRouter {
+class OutputRouter : public Outputs {
  public:
   struct Options {
     std::vector<EventRoute> routes;
@@ -29,9 +31,11 @@ class OutputRouter {
 
   OutputRouter(Options options, transport::Bus& bus);
 
-  // Publishes `outputs`, in order per subject, as few batches as fit max_payload. The events are
-  // moved from. `hops`: pipelines passed, this one included. Returns how many events were lost.
-  uint64_t Publish(std::vector<engine::EmittedEvent>* outputs, uint32_t hops);
+  // As few batches as fit max_payload.
+  uint64_t Publish(std::vector<engine::EmittedEvent>* outputs, uint32_t hops,
+                   uint64_t position) override;
+  void WhenStored(std::function<void(absl::Status)> done) override { done(absl::OkStatus()); }
+  void Abandon() override {}
 
  private:
   struct Target {

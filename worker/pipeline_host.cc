@@ -9,6 +9,7 @@
 
 #include "base/status_macros.h"
 #include "transport/error_reply.h"
+#include "worker/output_router.h"
 
 namespace varpulis::worker {
 namespace {
@@ -74,18 +75,19 @@ PipelineHost::PipelineHost(Options options, Deps deps)
     : options_(std::move(options)),
       local_(deps.local),
       cluster_(deps.cluster),
+      streams_(deps.stores.streams),
       subjects_(options_.subjects),
-      store_(std::make_shared<CheckpointStore>(deps.checkpoints, options_.subjects)) {
+      store_(std::make_shared<CheckpointStore>(deps.stores.checkpoints, options_.subjects)) {
   if (cluster_ != nullptr) strand_->Post([this] { CheckpointsDue(); });
 }
 
 PipelineHost::~PipelineHost() { StopAll(absl::ZeroDuration()); }
 
-void PipelineHost::Join(transport::Bus& cluster, transport::Subjects subjects,
-                        transport::BlobStore* checkpoints) {
+void PipelineHost::Join(transport::Bus& cluster, transport::Subjects subjects, Stores stores) {
   cluster_ = &cluster;
+  streams_ = stores.streams;
   subjects_ = std::move(subjects);
-  store_ = std::make_shared<CheckpointStore>(checkpoints, subjects_);
+  store_ = std::make_shared<CheckpointStore>(stores.checkpoints, subjects_);
   strand_->Post([this] { CheckpointsDue(); });
 }
 
@@ -125,6 +127,7 @@ absl::Status PipelineHost::CheckDeploy(const DeployPipelineRequest& request) con
   for (const auto& route : request.routes()) {
     if (route.subject().empty()) return MakeError("invalid_request", "route without a subject");
   }
+  if (request.delivery() == varpulis::v1::DELIVERY_EXACTLY_ONCE) return CheckStored(request);
   return absl::OkStatus();
 }
 
@@ -188,14 +191,18 @@ void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& reque
               << request->group_id() << ": epoch " << epoch << " replaces "
               << running->placement.epoch;
     return StopOne(running, [this, key, running, request, done] {
-      if (EnginePtr left = running->runner->TakeEngine(); left != nullptr) {
+      // Outputs of a stored pipeline may be given up when it ends: its successor begins from what
+      // was stored, which tells which.
+      EnginePtr left = running->runner->TakeEngine();
+      if (left != nullptr && running->stored == nullptr) {
         remains_[key] = {running->placement.epoch, running->source, std::move(left),
                          running->runner->TakeMemory()};
       }
       DeployNow(request, done);
     });
   }
-  if (!request->restore()) {
+  const bool stored = request->delivery() == varpulis::v1::DELIVERY_EXACTLY_ONCE;
+  if (!request->restore() && !stored) {
     remains_.erase(key);
     return Begin(request, std::move(*engine), nullptr, done);
   }
@@ -210,46 +217,62 @@ void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& reque
 
 absl::StatusOr<PipelineHost::HostedPtr> PipelineHost::Start(const DeployPipelineRequest& request,
                                                             EnginePtr engine,
-                                                            PipelineRunner::Memory memory) {
-  HostedPtr hosted =
-      MakeHosted(PlacementOf(request), request.source(), std::move(engine),
-                 OutputsOf(request, subjects_.Output(request.group_id(), request.name())),
-                 *cluster_, request.paused());
-  hosted->checkpoint.saved_at = memory.events_in + memory.events_out;
+                                                            PipelineRunner::Memory memory,
+                                                            const StoredDeliveryPtr& stored) {
+  Placement placement = PlacementOf(request);
+  std::unique_ptr<Outputs> outputs =
+      stored != nullptr
+          ? stored->TakeOutputs()
+          : std::make_unique<OutputRouter>(
+                OutputsOf(request, subjects_.Output(request.group_id(), request.name())),
+                *cluster_);
+  PipelineRunner::Options options{.paused = request.paused(), .may_process = options_.may_process};
+  if (stored != nullptr) options.stored = stored->RunnerOptions(placement);
+  HostedPtr hosted = MakeHosted(std::move(placement), request.source(), std::move(engine),
+                                std::move(outputs), std::move(options));
+  hosted->stored = stored;
+  const uint64_t position = memory.progress.position();
+  hosted->checkpoint.saved_at = memory.events_in + memory.events_out + position;
   hosted->runner->Remember(std::move(memory));
-  auto inputs = PipelineInputs::Start(hosted->placement,
-                                      {.subjects = InputSubjects(request), .now = options_.now},
-                                      *cluster_, *hosted->runner);
-  if (!inputs.ok()) {
-    if (request.restore()) {  // what it has taken over is not lost
-      hosted->runner->Close([] {});
-      hosted->runner->Join();
-      remains_[KeyOf(hosted->placement)] = {hosted->placement.epoch, hosted->source,
-                                            hosted->runner->TakeEngine(),
-                                            hosted->runner->TakeMemory()};
-    }
-    return inputs.status();
+  if (stored != nullptr) {
+    stored->Start(*hosted->runner, position);
+  } else if (const absl::Status started = StartInputs(request, *hosted); !started.ok()) {
+    return started;
   }
-  hosted->inputs = std::move(*inputs);
   Adopt(hosted);
   return hosted;
 }
 
+absl::Status PipelineHost::StartInputs(const DeployPipelineRequest& request,
+                                       HostedPipeline& hosted) {
+  auto inputs = PipelineInputs::Start(hosted.placement,
+                                      {.subjects = InputSubjects(request), .now = options_.now},
+                                      *cluster_, *hosted.runner);
+  if (inputs.ok()) {
+    hosted.inputs = std::move(*inputs);
+    return absl::OkStatus();
+  }
+  if (request.restore()) {  // what it has taken over is not lost
+    hosted.runner->Close([] {});
+    hosted.runner->Join();
+    remains_[KeyOf(hosted.placement)] = {hosted.placement.epoch, hosted.source,
+                                         hosted.runner->TakeEngine(), hosted.runner->TakeMemory()};
+  }
+  return inputs.status();
+}
+
 PipelineHost::HostedPtr PipelineHost::MakeHosted(Placement placement, std::string source,
-                                                 EnginePtr engine, OutputRouter::Options outputs,
-                                                 transport::Bus& bus, bool paused) {
+                                                 EnginePtr engine, std::unique_ptr<Outputs> outputs,
+                                                 PipelineRunner::Options options) {
   auto hosted = std::make_shared<HostedPipeline>();
   hosted->placement = std::move(placement);
   hosted->source = std::move(source);
   hosted->started = absl::FromUnixNanos(options_.now());
   hosted->stream_count = engine->stream_count();
-  hosted->runner = std::make_unique<PipelineRunner>(
-      PipelineRunner::Options{.name = absl::StrCat("p-", hosted->placement.DisplayName()),
-                              .max_in_flight_events = options_.max_in_flight_events,
-                              .paused = paused,
-                              .may_process = hosted->placement.local() ? std::function<bool()>()
-                                                                       : options_.may_process},
-      std::move(engine), std::make_unique<OutputRouter>(std::move(outputs), bus), totals_);
+  options.name = absl::StrCat("p-", hosted->placement.DisplayName());
+  options.max_in_flight_events = options_.max_in_flight_events;
+  hosted->runner = std::make_unique<PipelineRunner>(std::move(options), std::move(engine),
+                                                    std::move(outputs), totals_);
   return hosted;
 }
 
@@ -280,8 +303,9 @@ void PipelineHost::DeployLocal(std::string name, std::string source,
         OutputRouter::Options outputs{
             .routes = {},
             .fallback_subject = transport::Subjects().Output("local", placement.id.str())};
-        HostedPtr hosted = MakeHosted(std::move(placement), source, std::move(*engine),
-                                      std::move(outputs), local_, /*paused=*/false);
+        HostedPtr hosted =
+            MakeHosted(std::move(placement), source, std::move(*engine),
+                       std::make_unique<OutputRouter>(std::move(outputs), local_), {});
         Adopt(hosted);
         done(Deployed(*hosted));
       });
@@ -387,7 +411,7 @@ void PipelineHost::StopOne(HostedPtr hosted, std::function<void()> done) {
       }
       ended->runner->Join();
       LOG(INFO) << "pipeline " << ended->placement.DisplayName() << " (" << id << ") has ended";
-      if (stores_last_states_) StoreLastState(*ended);
+      if (stores_last_states_) StoreLastState(ended);
       {
         MutexLock lock(mutex_);
         ending_.erase(id);
@@ -400,6 +424,7 @@ void PipelineHost::StopOne(HostedPtr hosted, std::function<void()> done) {
     });
   });
   hosted->inputs.reset();  // after Close, which lets go of a waiting delivery
+  if (hosted->stored != nullptr) hosted->stored->Stop();
 }
 
 void PipelineHost::RunWaiting(const Key& key) {

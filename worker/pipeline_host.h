@@ -25,6 +25,8 @@
 #include "worker/pipeline_inputs.h"
 #include "worker/pipeline_runner.h"
 #include "worker/placement.h"
+#include "worker/stored_delivery.h"
+#include "worker/stores.h"
 
 namespace varpulis::worker {
 
@@ -38,6 +40,7 @@ struct HostedPipeline {
   std::unique_ptr<PipelineRunner> runner;
   // Null for local pipelines, and once the copy was cut; as source. Goes before the runner.
   std::unique_ptr<PipelineInputs> inputs;
+  std::shared_ptr<StoredDelivery> stored;  // of an exactly-once group, which then has no `inputs`
   // Of the checkpoints at an interval; as source.
   struct {
     std::chrono::steady_clock::time_point due;
@@ -62,11 +65,12 @@ class PipelineHost {
     absl::Duration checkpoint_interval = absl::ZeroDuration();
     // PipelineRunner::Options, for placed pipelines.
     std::function<bool()> may_process = {};
+    StoredDeliveryOptions stored = {};
   };
   struct Deps {
     transport::Bus* cluster = nullptr;  // null: no placements before Join, only local pipelines
     transport::Bus& local;
-    transport::BlobStore* checkpoints = nullptr;  // null: none are stored
+    Stores stores = {};
   };
   using HostedPtr = std::shared_ptr<HostedPipeline>;
   template <typename Reply>
@@ -76,8 +80,7 @@ class PipelineHost {
   ~PipelineHost();  // StopAll without grace, when that has not happened
 
   // Where the placements' events are, for a host that began without. Once, before the first Deploy.
-  void Join(transport::Bus& cluster, transport::Subjects subjects,
-            transport::BlobStore* checkpoints = nullptr);
+  void Join(transport::Bus& cluster, transport::Subjects subjects, Stores stores = {});
   const transport::Subjects& subjects() const { return subjects_; }
 
   // ---- fencing
@@ -155,11 +158,13 @@ class PipelineHost {
   static Key KeyOf(const varpulis::v1::DeployPipelineRequest& request);
   static absl::StatusOr<PipelineRunner::EnginePtr> CompileSource(const std::string& source);
   absl::Status CheckDeploy(const varpulis::v1::DeployPipelineRequest& request) const;
+  absl::Status CheckStored(const varpulis::v1::DeployPipelineRequest& request) const;
   absl::Status CheckCapacity() const;
   std::vector<std::string> InputSubjects(const varpulis::v1::DeployPipelineRequest& request) const;
 
   using DeployRequestPtr = std::shared_ptr<varpulis::v1::DeployPipelineRequest>;
   using DeployDone = Done<varpulis::v1::DeployPipelineResponse>;
+  using StoredDeliveryPtr = std::shared_ptr<StoredDelivery>;
   using CheckpointPtr = std::shared_ptr<varpulis::checkpoint::v1::PipelineCheckpoint>;
 
   // What a copy that was replaced leaves, until its successor runs.
@@ -176,18 +181,30 @@ class PipelineHost {
 
   // On the strand.
   void DeployNow(const DeployRequestPtr& request, const DeployDone& done);
-  // With the state that it goes on from. `stored`, if any, goes before what the old copy left.
+  // With the state that it goes on from. `state`, if any, goes before what the old copy left.
   void Begin(const DeployRequestPtr& request, PipelineRunner::EnginePtr engine,
-             const CheckpointPtr& stored, const DeployDone& done);
+             const CheckpointPtr& state, const DeployDone& done);
+  void BeginWith(const DeployRequestPtr& request, PipelineRunner::EnginePtr engine,
+                 CheckpointPtr state, const StoredDeliveryPtr& stored, const DeployDone& done);
+  void PrepareStored(const DeployRequestPtr& request, PipelineRunner::EnginePtr engine,
+                     const CheckpointPtr& state, const DeployDone& done);
+  // What concerns the same placement waits until the result has been called.
+  DeployDone Occupy(const Key& key, const DeployDone& done);
   void LoadThenBegin(const DeployRequestPtr& request, uint64_t min_epoch, const DeployDone& done);
   void Loaded(const DeployRequestPtr& request, const absl::StatusOr<CheckpointPtr>& checkpoint,
               const DeployDone& done);
   void UndeployNow(const std::shared_ptr<varpulis::v1::UndeployPipelineRequest>& request,
                    const Done<varpulis::v1::OkResponse>& done);
   absl::StatusOr<HostedPtr> Start(const varpulis::v1::DeployPipelineRequest& request,
-                                  PipelineRunner::EnginePtr engine, PipelineRunner::Memory memory);
+                                  PipelineRunner::EnginePtr engine, PipelineRunner::Memory memory,
+                                  const StoredDeliveryPtr& stored);
+  absl::Status StartInputs(const varpulis::v1::DeployPipelineRequest& request,
+                           HostedPipeline& hosted);
   HostedPtr MakeHosted(Placement placement, std::string source, PipelineRunner::EnginePtr engine,
-                       OutputRouter::Options outputs, transport::Bus& bus, bool paused);
+                       std::unique_ptr<Outputs> outputs, PipelineRunner::Options options);
+  // Lets go of input that no checkpoint of any replica needs any more.
+  void TrimInput(const HostedPipeline& hosted);
+  void OnSuperseded(const Key& key, uint64_t epoch);
   void Adopt(HostedPtr hosted);
   // Takes the pipeline off the list and stops it; `done` runs on the strand once its thread has
   // ended.
@@ -196,7 +213,7 @@ class PipelineHost {
   void RunWaiting(const Key& key);
   void EndInputs(const PipelineId& id);
   void CheckpointsDue();
-  void StoreLastState(const HostedPipeline& ended);
+  void StoreLastState(const HostedPtr& ended);
   void ReplaceEngine(const PipelineId& id, const std::string& source,
                      const varpulis::checkpoint::v1::PipelineCheckpoint* checkpoint,
                      const Done<varpulis::v1::OkResponse>& done);
@@ -216,6 +233,7 @@ class PipelineHost {
   transport::Bus& local_;
   // Set by Join before there is anybody who deploys placements, which alone need them.
   transport::Bus* cluster_;
+  transport::EventStreams* streams_;
   transport::Subjects subjects_;
   std::atomic<uint64_t> leader_epoch_{0};
   std::atomic<bool> draining_{false};
@@ -241,6 +259,7 @@ class PipelineHost {
 
   // Set by Join, as cluster_. Shared with what may come back after the host has gone.
   std::shared_ptr<CheckpointStore> store_;
+  const std::shared_ptr<Strand> stored_timers_ = std::make_shared<Strand>("stored-timers");
   const std::shared_ptr<Strand> strand_ = std::make_shared<Strand>("worker-host");  // last
 };
 

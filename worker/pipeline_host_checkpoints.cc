@@ -30,7 +30,9 @@ absl::Status NotFound(const PipelineId& id) {
   return MakeError("pipeline_not_found", absl::StrCat("no pipeline ", id.str(), " on this worker"));
 }
 
-uint64_t Progress(const PipelineRunner::Stats& stats) { return stats.events_in + stats.events_out; }
+uint64_t Progress(const PipelineRunner::Stats& stats) {
+  return stats.events_in + stats.events_out + stats.position;
+}
 
 }  // namespace
 
@@ -45,23 +47,27 @@ void PipelineHost::SaveState(const HostedPipeline& hosted, bool cut, const SaveD
     strand->Post([done, result = std::move(result), progress] { done(result, progress); });
   };
   const bool posted = runner->Post(
-      [runner, cut, placement, store = store_, finish](EnginePtr& engine) {
+      [runner, cut, placement, store = store_, finish](EnginePtr&) {
         if (cut) runner->SetHold(PipelineRunner::Hold::kCut, true);
-        absl::StatusOr<PipelineCheckpoint> state = engine->Save();
+        absl::StatusOr<PipelineCheckpoint> state = runner->Save();
         if (!state.ok()) return finish(MakeError("engine_error", state.status().message()), 0);
         CheckpointPipelineResponse response;
         response.set_pipeline_id(placement.id.str());
         response.set_events_processed(state->events_in());
         const uint64_t progress = Progress(runner->stats());
-        store->Save(
-            placement.group.str(), placement.name, placement.replica, placement.epoch,
-            std::make_shared<PipelineCheckpoint>(*std::move(state)),
-            [response, progress, finish](absl::StatusOr<CheckpointStore::Saved> saved) mutable {
-              if (!saved.ok()) return finish(saved.status(), 0);
-              response.set_bytes(saved->bytes);
-              response.set_stored(saved->stored);
-              finish(response, progress);
-            });
+        auto shared = std::make_shared<PipelineCheckpoint>(*std::move(state));
+        // Who begins from it makes no output of the inputs before it.
+        runner->WhenOutputsStored([=](const absl::Status& outputs) {
+          if (!outputs.ok()) return finish(outputs, 0);
+          store->Save(
+              placement.group.str(), placement.name, placement.replica, placement.epoch, shared,
+              [response, progress, finish](absl::StatusOr<CheckpointStore::Saved> saved) mutable {
+                if (!saved.ok()) return finish(saved.status(), 0);
+                response.set_bytes(saved->bytes);
+                response.set_stored(saved->stored);
+                finish(response, progress);
+              });
+        });
       },
       [finish](const absl::Status& refused) { finish(refused, 0); });
   if (!posted) finish(NotFound(placement.id), 0);
@@ -134,6 +140,7 @@ void PipelineHost::EndInputs(const PipelineId& id) {
   const HostedPtr hosted = Find(id);
   if (hosted == nullptr) return;
   hosted->runner->RefuseInput();  // lets go of a waiting delivery
+  if (hosted->stored != nullptr) hosted->stored->Stop();
   std::unique_ptr<PipelineInputs> inputs;
   {
     MutexLock lock(mutex_);
@@ -188,6 +195,7 @@ void PipelineHost::SaveForInterval(const HostedPtr& hosted) {
                     << result.status().message();
               } else if (result->stored()) {
                 saved->checkpoint.saved_at = progress;
+                if (saved->stored != nullptr) TrimInput(*saved);
               } else {
                 pause *= kWithoutStore;
               }
@@ -195,48 +203,57 @@ void PipelineHost::SaveForInterval(const HostedPtr& hosted) {
             });
 }
 
-void PipelineHost::StoreLastState(const HostedPipeline& ended) {
-  const Placement& placement = ended.placement;
-  engine::Pipeline* const engine = ended.runner->engine();
-  if (placement.local() || !store_->present() || engine == nullptr ||
-      ended.runner->held(PipelineRunner::Hold::kCut) ||
-      Progress(ended.runner->stats()) == ended.checkpoint.saved_at) {
+void PipelineHost::StoreLastState(const HostedPtr& ended) {
+  const Placement& placement = ended->placement;
+  if (placement.local() || !store_->present() || ended->runner->engine() == nullptr ||
+      ended->runner->held(PipelineRunner::Hold::kCut) ||
+      Progress(ended->runner->stats()) == ended->checkpoint.saved_at) {
     return;
   }
-  absl::StatusOr<PipelineCheckpoint> state = engine->Save();
+  absl::StatusOr<PipelineCheckpoint> state = ended->runner->Save();
   if (!state.ok()) return;
   {
     MutexLock lock(mutex_);
     ++last_states_;
   }
-  store_->Save(placement.group.str(), placement.name, placement.replica, placement.epoch,
-               std::make_shared<PipelineCheckpoint>(*std::move(state)),
-               [this, strand = strand_, name = placement.DisplayName()](
-                   const absl::StatusOr<CheckpointStore::Saved>& saved) {
-                 if (!saved.ok()) {
-                   LOG(WARNING) << "the last state of pipeline " << name
-                                << " is not stored: " << saved.status().message();
-                 }
-                 strand->Post([this] {
-                   MutexLock lock(mutex_);
-                   --last_states_;
-                   stopped_.NotifyAll();
-                 });
-               });
+  const auto finish = [this, strand = strand_, ended](const absl::Status& saved) {
+    if (!saved.ok()) {
+      LOG(WARNING) << "the last state of pipeline " << ended->placement.DisplayName()
+                   << " is not stored: " << saved.message();
+    }
+    strand->Post([this] {
+      MutexLock lock(mutex_);
+      --last_states_;
+      stopped_.NotifyAll();
+    });
+  };
+  ended->runner->WhenOutputsStored([store = store_, placement, finish,
+                                    shared = std::make_shared<PipelineCheckpoint>(
+                                        *std::move(state))](const absl::Status& outputs) {
+    if (!outputs.ok()) return finish(outputs);
+    store->Save(
+        placement.group.str(), placement.name, placement.replica, placement.epoch, shared,
+        [finish](const absl::StatusOr<CheckpointStore::Saved>& saved) { finish(saved.status()); });
+  });
 }
 
 // ---------------------------------------------------------------- take over
 
+PipelineHost::DeployDone PipelineHost::Occupy(const Key& key, const DeployDone& done) {
+  if (!stopping_.try_emplace(key).second) return done;  // by an earlier step of the same deploy
+  return [this, key, done](absl::StatusOr<DeployPipelineResponse> result) {
+    done(std::move(result));
+    RunWaiting(key);
+  };
+}
+
 void PipelineHost::LoadThenBegin(const DeployRequestPtr& request, uint64_t min_epoch,
                                  const DeployDone& done) {
-  stopping_[KeyOf(*request)];  // what concerns this placement waits for it
   store_->LoadNewest(
       request->group_id(), request->name(), request->replica(), min_epoch,
-      [this, strand = strand_, request, done](const absl::StatusOr<CheckpointPtr>& checkpoint) {
-        strand->Post([this, request, checkpoint, done] {
-          Loaded(request, checkpoint, done);
-          RunWaiting(KeyOf(*request));
-        });
+      [this, strand = strand_, request,
+       finish = Occupy(KeyOf(*request), done)](const absl::StatusOr<CheckpointPtr>& checkpoint) {
+        strand->Post([this, request, checkpoint, finish] { Loaded(request, checkpoint, finish); });
       });
 }
 
@@ -258,9 +275,16 @@ void PipelineHost::Loaded(const DeployRequestPtr& request,
 }
 
 void PipelineHost::Begin(const DeployRequestPtr& request, EnginePtr engine,
-                         const CheckpointPtr& stored, const DeployDone& done) {
+                         const CheckpointPtr& state, const DeployDone& done) {
+  if (request->delivery() == varpulis::v1::DELIVERY_EXACTLY_ONCE) {
+    return PrepareStored(request, std::move(engine), state, done);
+  }
+  BeginWith(request, std::move(engine), state, nullptr, done);
+}
+
+void PipelineHost::BeginWith(const DeployRequestPtr& request, EnginePtr engine, CheckpointPtr state,
+                             const StoredDeliveryPtr& stored, const DeployDone& done) {
   PipelineRunner::Memory memory;
-  CheckpointPtr state = stored;
   const auto remains = remains_.find(KeyOf(*request));
   if (remains != remains_.end() && state == nullptr) {
     if (remains->second.source == request->source()) {
@@ -275,7 +299,8 @@ void PipelineHost::Begin(const DeployRequestPtr& request, EnginePtr engine,
   if (state != nullptr) {
     const absl::StatusOr<PipelineCheckpoint> fresh = engine->Save();
     const bool same = fresh.ok() && fresh->program_fingerprint() == state->program_fingerprint();
-    if (const absl::Status restored = engine->Restore(*state); absl::IsDataLoss(restored)) {
+    if (const absl::Status restored = engine->Restore(*state);
+        absl::IsDataLoss(restored) && stored == nullptr) {
       LOG(ERROR) << "pipeline " << request->name() << " begins afresh: " << restored.message();
     } else if (!restored.ok()) {  // of a newer build: it is kept for one
       return done(MakeError("deploy_failed", restored.message()));
@@ -285,10 +310,16 @@ void PipelineHost::Begin(const DeployRequestPtr& request, EnginePtr engine,
                 << (same ? "" : "; its program has changed, and what does not fit begins afresh");
       memory.events_in = state->events_in();
       memory.events_out = state->events_out();
+      if (stored != nullptr) memory.progress = StoredProgress::Restore(*state);
     }
   }
+  if (stored != nullptr) {
+    const absl::Status there = stored->CheckPosition(memory.progress.position());
+    if (!there.ok()) return done(MakeError("deploy_failed", there.message()));
+  }
   if (remains != remains_.end()) remains_.erase(remains);
-  const absl::StatusOr<HostedPtr> started = Start(*request, std::move(engine), std::move(memory));
+  const absl::StatusOr<HostedPtr> started =
+      Start(*request, std::move(engine), std::move(memory), stored);
   if (!started.ok()) return done(started.status());
   DeployPipelineResponse response;
   response.set_id((*started)->placement.id.str());

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -29,8 +30,8 @@ absl::Status Gone() {
 
 }  // namespace
 
-PipelineRunner::PipelineRunner(Options options, EnginePtr engine,
-                               std::unique_ptr<OutputRouter> outputs, WorkerCounters& totals)
+PipelineRunner::PipelineRunner(Options options, EnginePtr engine, std::unique_ptr<Outputs> outputs,
+                               WorkerCounters& totals)
     : options_(std::move(options)),
       totals_(totals),
       engine_(std::move(engine)),
@@ -58,20 +59,32 @@ void PipelineRunner::Enqueue(Item item) {
   strand_.Post([this] { RunNext(); });
 }
 
+bool PipelineRunner::WaitAndEnqueue(Item item) {
+  MutexLock lock(mutex_);
+  while (!closed_ && !refuses_input_ && !HasRoom(item.events)) room_.Wait(mutex_);
+  if (closed_ || refuses_input_) return false;
+  Enqueue(std::move(item));
+  return true;
+}
+
 bool PipelineRunner::Push(EventBatch batch) {
   const uint64_t events = batch.events_size();
-  MutexLock lock(mutex_);
-  while (!closed_ && !refuses_input_ && !HasRoom(events)) room_.Wait(mutex_);
-  if (closed_ || refuses_input_) {
-    dropped_ += events;
-    return false;
-  }
   // A shared_ptr because std::function wants a copyable task; the batch itself is not copied.
   auto shared = std::make_shared<EventBatch>(std::move(batch));
-  Enqueue({.events = events,
-           .run = [this, shared] { ProcessBatch(*shared); },
-           .refuse = [this, events](const absl::Status&) { dropped_ += events; }});
-  return true;
+  const bool taken =
+      WaitAndEnqueue({.events = events,
+                      .run = [this, shared] { ProcessBatch(*shared); },
+                      .refuse = [this, events](const absl::Status&) { dropped_ += events; }});
+  if (!taken) dropped_ += events;
+  return taken;
+}
+
+bool PipelineRunner::PushStored(EventBatch batch, StoredInput input) {
+  const uint64_t events = batch.events_size();
+  auto shared = std::make_shared<EventBatch>(std::move(batch));
+  return WaitAndEnqueue({.events = events,
+                         .run = [this, shared, input] { ProcessStored(*shared, input); },
+                         .refuse = {}});
 }
 
 absl::Status PipelineRunner::Admit(Item item) {
@@ -188,6 +201,7 @@ void PipelineRunner::Close(std::function<void()> drained) {
 }
 
 void PipelineRunner::Abandon() {
+  if (options_.stored.has_value()) outputs_->Abandon();
   std::deque<Item> refused;
   {
     MutexLock lock(mutex_);
@@ -245,7 +259,17 @@ void PipelineRunner::OnTimer() {
     timer_ = strand_.After(kLookAgain, [this] { OnTimer(); });
     return;
   }
-  engine_->AdvanceTo(absl::GetCurrentTimeNanos(), &pending_outputs_);
+  if (options_.stored.has_value()) {  // time is input there, and comes back as such
+    options_.stored->publish_tick();
+    constexpr absl::Duration kLost = absl::Seconds(1);
+    timer_ = strand_.After(kLost, [this] { OnTimer(); });
+    return;
+  }
+  AdvanceTo(absl::GetCurrentTimeNanos());
+}
+
+void PipelineRunner::AdvanceTo(int64_t now_ns) {
+  engine_->AdvanceTo(now_ns, &pending_outputs_);
   events_out_ += pending_outputs_.size();
   totals_.events_out += pending_outputs_.size();
   Publish(1);
@@ -269,7 +293,7 @@ absl::Status PipelineRunner::Process(const Event& event) {
 
 void PipelineRunner::Publish(uint32_t hops) {
   if (pending_outputs_.empty()) return;
-  dropped_ += outputs_->Publish(&pending_outputs_, hops);
+  dropped_ += outputs_->Publish(&pending_outputs_, hops, progress_.position());
   pending_outputs_.clear();
 }
 
@@ -281,6 +305,21 @@ void PipelineRunner::ProcessBatch(EventBatch& batch) {
     if (pending_outputs_.size() >= kMaxPendingOutputs) Publish(batch.hops() + 1);
   }
   Publish(batch.hops() + 1);
+}
+
+void PipelineRunner::ProcessStored(EventBatch& batch, const StoredInput& input) {
+  const Stored& stored = *options_.stored;
+  dropped_ += progress_.Take(stored.placement, input.position, input.stored_at_ns, &batch);
+  if (input.tick) {
+    AdvanceTo(input.stored_at_ns);
+  } else if (stored.waiters->Knows(input.inject_id)) {
+    std::vector<uint32_t> indices(batch.events_size());
+    std::iota(indices.begin(), indices.end(), 0);
+    stored.waiters->Processed(input.inject_id, ProcessInjectBatch(batch, indices));
+  } else {
+    ProcessBatch(batch);
+  }
+  position_ = input.position;
 }
 
 absl::StatusOr<WorkerInjectResponse> PipelineRunner::ProcessInject(const Event& event,
@@ -346,12 +385,22 @@ void PipelineRunner::SetCounters(uint64_t events_in, uint64_t events_out) {
 
 void PipelineRunner::Remember(Memory memory) {
   SetCounters(memory.events_in, memory.events_out);
-  strand_.Post(
-      [this, answered = std::move(memory.answered)]() mutable { answered_ = std::move(answered); });
+  position_ = memory.progress.position();
+  strand_.Post([this, memory = std::move(memory)]() mutable {
+    answered_ = std::move(memory.answered);
+    progress_ = std::move(memory.progress);
+  });
+}
+
+absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> PipelineRunner::Save() const {
+  auto state = engine_->Save();
+  if (state.ok() && options_.stored.has_value()) progress_.Save(&*state);
+  return state;
 }
 
 PipelineRunner::Stats PipelineRunner::stats() const {
   Stats stats{.events_in = events_in_, .events_out = events_out_, .events_dropped = dropped_};
+  stats.position = position_;
   MutexLock lock(mutex_);
   stats.in_flight = in_flight_;
   stats.max_in_flight_seen = max_in_flight_seen_;

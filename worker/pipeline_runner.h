@@ -5,6 +5,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,11 @@
 #include "engine/pipeline.h"
 #include "proto/cluster.pb.h"
 #include "proto/event.pb.h"
+#include "worker/inject_waiters.h"
 #include "worker/inject_window.h"
-#include "worker/output_router.h"
+#include "worker/outputs.h"
+#include "worker/placement.h"
+#include "worker/stored_progress.h"
 
 namespace varpulis::worker {
 
@@ -37,12 +41,19 @@ struct WorkerCounters {
 // processes nothing, not even timers, until every reason for it is gone.
 class PipelineRunner {
  public:
+  // Of an exactly-once pipeline, whose input is a stream.
+  struct Stored {
+    Placement placement;
+    std::function<void()> publish_tick;  // the passing of time, as the next input
+    std::shared_ptr<InjectWaiters> waiters;
+  };
   struct Options {
     std::string name;  // of the thread
     uint64_t max_in_flight_events = 65'536;
     bool paused = false;
     // Asked before each input; false holds the pipeline, kCutOff. Empty: always.
     std::function<bool()> may_process = {};
+    std::optional<Stored> stored = {};
   };
   // Why a pipeline is held.
   enum class Hold : uint8_t {
@@ -53,9 +64,10 @@ class PipelineRunner {
   struct Stats {
     uint64_t events_in = 0;
     uint64_t events_out = 0;
-    uint64_t events_dropped = 0;  // refused by the engine, unreadable, lost on output
+    uint64_t events_dropped = 0;  // refused, unreadable, lost on output
     uint64_t in_flight = 0;
     uint64_t max_in_flight_seen = 0;
+    uint64_t position = 0;  // in the stored input
   };
   using EnginePtr = std::unique_ptr<engine::Pipeline>;
   using InjectDone = std::function<void(absl::StatusOr<varpulis::v1::WorkerInjectResponse>)>;
@@ -63,13 +75,23 @@ class PipelineRunner {
       std::function<void(absl::StatusOr<varpulis::v1::WorkerInjectBatchResponse>)>;
 
   // `totals` must outlive it.
-  PipelineRunner(Options options, EnginePtr engine, std::unique_ptr<OutputRouter> outputs,
+  PipelineRunner(Options options, EnginePtr engine, std::unique_ptr<Outputs> outputs,
                  WorkerCounters& totals);
   ~PipelineRunner();
 
   // From the data plane: waits while full. False when closed; the batch is counted as dropped.
   // REQUIRES: timestamps set.
   bool Push(varpulis::v1::EventBatch batch);
+
+  // One message of the stored input; waits while full. False when it was not taken: it will be read
+  // again.
+  struct StoredInput {
+    uint64_t position = 0;
+    int64_t stored_at_ns = 0;
+    bool tick = false;      // no events: time has come to `stored_at_ns`
+    std::string inject_id;  // who may be waiting for its outputs; empty: nobody
+  };
+  bool PushStored(varpulis::v1::EventBatch batch, StoredInput input);
 
   // Synchronous input: `done` is called exactly once, with the outputs of this very event, or with
   // rate_limited (full), worker_unavailable (closed, held), invalid_request (refused by the
@@ -98,13 +120,20 @@ class PipelineRunner {
     InjectWindow answered;
     uint64_t events_in = 0;
     uint64_t events_out = 0;
+    StoredProgress progress = {};
   };
   // Before the first input.
   void Remember(Memory memory);
+  // On the runner's strand: the engine's state as a checkpoint, with what the input has come to.
+  absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> Save() const;
+  // `done` once the outputs of all that was processed are where they belong, or the reason why not.
+  void WhenOutputsStored(std::function<void(absl::Status)> done) {
+    outputs_->WhenStored(std::move(done));
+  }
   // After Join.
   engine::Pipeline* engine() const { return engine_.get(); }
   EnginePtr TakeEngine() { return std::move(engine_); }
-  Memory TakeMemory() { return {std::move(answered_), events_in_, events_out_}; }
+  Memory TakeMemory() { return {std::move(answered_), events_in_, events_out_, progress_}; }
   Stats stats() const;
 
   // Takes no more input and lets go of waiting pushers. What was accepted is still processed (when
@@ -122,6 +151,7 @@ class PipelineRunner {
     std::function<void(const absl::Status&)> refuse;  // may be empty
   };
 
+  bool WaitAndEnqueue(Item item) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Admit(Item item) ABSL_LOCKS_EXCLUDED(mutex_);
   void Enqueue(Item item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoom(uint64_t events) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -136,6 +166,8 @@ class PipelineRunner {
   absl::Status Process(const varpulis::v1::Event& event);
   void Publish(uint32_t hops);
   void ProcessBatch(varpulis::v1::EventBatch& batch);
+  void ProcessStored(varpulis::v1::EventBatch& batch, const StoredInput& input);
+  void AdvanceTo(int64_t now_ns);
   absl::StatusOr<varpulis::v1::WorkerInjectResponse> ProcessInject(const varpulis::v1::Event& event,
                                                                    const std::string& event_id);
   varpulis::v1::WorkerInjectBatchResponse ProcessInjectBatch(varpulis::v1::EventBatch& batch,
@@ -146,12 +178,14 @@ class PipelineRunner {
   std::atomic<uint64_t> events_in_{0};
   std::atomic<uint64_t> events_out_{0};
   std::atomic<uint64_t> dropped_{0};
+  std::atomic<uint64_t> position_{0};
 
   // Touched on the strand only.
   EnginePtr engine_;
-  std::unique_ptr<OutputRouter> outputs_;
+  const std::unique_ptr<Outputs> outputs_;
   std::vector<engine::EmittedEvent> pending_outputs_;
   InjectWindow answered_;
+  StoredProgress progress_;
   Strand::TimerId timer_ = 0;  // for the program's `timer(…)` streams; 0: none runs
 
   mutable Mutex mutex_;

@@ -66,7 +66,8 @@ class Worker::Shell {
                .max_pipelines = options_.max_pipelines,
                .max_in_flight_events = options_.max_in_flight_events,
                .now = deps_.wall_clock_ns,
-               .checkpoint_interval = options_.checkpoint_interval},
+               .checkpoint_interval = options_.checkpoint_interval,
+               .stored = options_.stored},
               {.cluster = nullptr, .local = deps_.local}),
         session_({.heartbeat_interval = options_.heartbeat_interval}, deps_.random) {}
 
@@ -80,16 +81,16 @@ class Worker::Shell {
                                           .not_ready_reason = [this] { return NotReady(); }},
                                          deps_.local, host_));
     if (deps_.cluster == nullptr) return absl::OkStatus();
-    return Join(*deps_.cluster, options_.subject_prefix, deps_.broker_id, deps_.checkpoints);
+    return Join(*deps_.cluster, options_.subject_prefix, deps_.broker_id, deps_.stores);
   }
 
   absl::Status Join(transport::Bus& cluster, const std::string& subject_prefix,
-                    std::function<std::string()> broker_id, transport::BlobStore* checkpoints) {
+                    std::function<std::string()> broker_id, Stores stores) {
     RETURN_IF_ERROR(transport::ValidateSubjectPrefix(subject_prefix));
     cluster_ = &cluster;
     subjects_ = transport::Subjects(subject_prefix);
     broker_id_ = std::move(broker_id);
-    host_.Join(cluster, subjects_, checkpoints);
+    host_.Join(cluster, subjects_, stores);
     ASSIGN_OR_RETURN(commands_, CommandService::Start({.worker_id = options_.worker_id,
                                                        .incarnation = incarnation_,
                                                        .version = options_.version},
@@ -286,9 +287,8 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Start(WorkerOptions options, Wor
 }
 
 absl::Status Worker::Join(transport::Bus& cluster, const std::string& subject_prefix,
-                          std::function<std::string()> broker_id,
-                          transport::BlobStore* checkpoints) {
-  return shell_->Join(cluster, subject_prefix, std::move(broker_id), checkpoints);
+                          std::function<std::string()> broker_id, Stores stores) {
+  return shell_->Join(cluster, subject_prefix, std::move(broker_id), stores);
 }
 
 void Worker::Stop(absl::Duration grace) { shell_->Stop(grace); }

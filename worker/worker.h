@@ -9,8 +9,9 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
-#include "transport/blob_store.h"
 #include "transport/bus.h"
+#include "worker/stored_delivery_options.h"
+#include "worker/stores.h"
 
 namespace varpulis::worker {
 
@@ -26,6 +27,7 @@ struct WorkerOptions {
   uint64_t max_in_flight_events = 65'536;                // per pipeline
   // Between two checkpoints of a pipeline of the cluster; zero: only when asked and at the end.
   absl::Duration checkpoint_interval = absl::Seconds(10);
+  StoredDeliveryOptions stored = {};
 };
 
 struct WorkerDeps {
@@ -33,7 +35,7 @@ struct WorkerDeps {
   transport::Bus& local;              // serves proto/worker_api.proto
   // The broker that `cluster` is connected to, for heartbeats. May be empty.
   std::function<std::string()> broker_id = {};
-  transport::BlobStore* checkpoints = nullptr;  // of `cluster`; null: none are stored
+  Stores stores = {};  // of `cluster`
   // For tests; empty: the system's.
   std::function<int64_t()> wall_clock_ns = {};
   std::function<double()> random = {};  // in [0, 1)
@@ -50,8 +52,7 @@ class Worker {
   // The cluster of a worker that was started with `joins_later`, once it is reached. Once, and not
   // after Stop; by the thread that stops. Returns as Start does.
   absl::Status Join(transport::Bus& cluster, const std::string& subject_prefix,
-                    std::function<std::string()> broker_id,
-                    transport::BlobStore* checkpoints = nullptr);
+                    std::function<std::string()> broker_id, Stores stores = {});
 
   ~Worker();  // Stop(zero), when that has not happened
 

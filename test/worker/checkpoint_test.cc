@@ -16,7 +16,7 @@ constexpr char kPlain[] = "stream Out = In .emit(n: n)";
 
 class CheckpointTest : public ClusterTest {
  protected:
-  CheckpointTest() { checkpoints_ = &store_; }
+  CheckpointTest() { stores_.checkpoints = &store_; }
   void TearDown() override { workers_.clear(); }  // before the store
 
   static CheckpointPipelineRequest Of(const std::string& id, uint64_t epoch, bool cut = false) {
@@ -106,7 +106,7 @@ TEST_F(CheckpointTest, ACutThatCannotBeStoredLetsTheCopyGoOn) {
 }
 
 TEST_F(CheckpointTest, WithoutAStoreACutSaysSoAndHolds) {
-  checkpoints_ = nullptr;
+  stores_.checkpoints = nullptr;
   StartWorker("w");
   const std::string id = Deploy("w", DeployOf("p", kDistinct).Epoch(3));
   const auto answer = Checkpoint(Of(id, 3, true));

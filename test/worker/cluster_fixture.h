@@ -119,7 +119,7 @@ class ClusterTest : public ::testing::Test {
     auto worker = Worker::Start(options, {.cluster = &bus,
                                           .local = *local_buses_.back(),
                                           .broker_id = [] { return std::string("broker-1"); },
-                                          .checkpoints = checkpoints_,
+                                          .stores = stores_,
                                           .wall_clock_ns = {},
                                           .random =
                                               [this] {
@@ -195,8 +195,8 @@ class ClusterTest : public ::testing::Test {
   }
 
   const transport::Subjects subjects_;
-  transport::BlobStore* checkpoints_ = nullptr;  // of workers started from now on
-  std::atomic<int> backoffs_ = 0;                // how often a worker waited before it tried again
+  Stores stores_;                  // of workers started from now on
+  std::atomic<int> backoffs_ = 0;  // how often a worker waited before it tried again
   std::unique_ptr<transport::Bus> bus_ = transport::NewLocalBus();
   std::vector<std::unique_ptr<transport::Bus>> local_buses_;
   std::vector<std::unique_ptr<Worker>> workers_;  // go before the buses

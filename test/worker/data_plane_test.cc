@@ -10,6 +10,7 @@
 #include "worker/pipeline_inputs.h"
 
 #include "test/worker/cluster_fixture.h"
+#include "worker/output_router.h"
 
 namespace varpulis::worker {
 namespace {

@@ -45,6 +45,15 @@ class FakeBlobStore : public transport::BlobStore {
     loads.Add(name);
     done(std::move(result));
   }
+  void OldestMark(const std::string& name, MarkCallback done) override {
+    absl::StatusOr<uint64_t> mark = absl::NotFoundError("none");
+    {
+      MutexLock lock(mutex_);
+      const auto found = blobs_.find(name);
+      if (found != blobs_.end()) mark = found->second.mark;
+    }
+    done(mark);
+  }
   void Forget(const std::string& name, SaveCallback done) override {
     {
       MutexLock lock(mutex_);

@@ -39,9 +39,9 @@ TEST_F(OutputRouterTest, OneBatchPerSubjectInOrderAndNumbered) {
                                 {.event_types = {"B", "*c"}, .subject = "y"},
                                 {.event_types = {"AB"}, .subject = "y"}});
   auto outputs = Outputs({"A", "B", "C", "AB", "A"});
-  EXPECT_EQ(router.Publish(&outputs, 3), 0u);
+  EXPECT_EQ(router.Publish(&outputs, 3, 0), 0u);
   auto more = Outputs({"A"});
-  EXPECT_EQ(router.Publish(&more, 1), 0u);
+  EXPECT_EQ(router.Publish(&more, 1, 0), 0u);
   ASSERT_TRUE(local_->Flush(kPatience).ok());
 
   ASSERT_EQ(x.batches.size(), 2u);
@@ -69,7 +69,7 @@ TEST_F(OutputRouterTest, SplitsBelowTheBrokersLimit) {
   for (int i = 0; i < 100; ++i) {
     outputs.push_back({.stream = "S", .event = MakeEvent(std::string(500, 'T'), i)});
   }
-  EXPECT_EQ(router.Publish(&outputs, 1), 0u);
+  EXPECT_EQ(router.Publish(&outputs, 1, 0), 0u);
   ASSERT_TRUE(local_->Flush(kPatience).ok());
   EXPECT_GT(out.batches.size(), 10u);
   ASSERT_EQ(out.events.size(), 100u);
@@ -86,10 +86,10 @@ TEST_F(OutputRouterTest, CountsWhatItCouldNotPublishAndLeavesAGap) {
   OutputRouter router = Router({});
   bus_.Set(false);
   auto lost = Outputs({"A", "B"});
-  EXPECT_EQ(router.Publish(&lost, 1), 2u);
+  EXPECT_EQ(router.Publish(&lost, 1, 0), 2u);
   bus_.Set(true);
   auto heard = Outputs({"C"});
-  EXPECT_EQ(router.Publish(&heard, 1), 0u);
+  EXPECT_EQ(router.Publish(&heard, 1, 0), 0u);
   ASSERT_TRUE(out.batches.WaitForSize(1));
   EXPECT_EQ(out.batches.items()[0].sequence(), 2u);
 }

@@ -7,6 +7,7 @@
 #include "gtest/gtest.h"
 
 #include "test/worker/cluster_fixture.h"
+#include "worker/output_router.h"
 
 namespace varpulis::worker {
 namespace {
