@@ -77,8 +77,9 @@ class EventStreams {
                     std::function<void(absl::Status)> done) = 0;
 
   // Delivers every message above `start_after`, in order and once, now and in future, on a thread
-  // of its own; a callback that takes its time holds the broker up. Reads on through reconnects.
-  // The handle's destruction waits for the callback that is running.
+  // of its own; a callback that takes its time holds the broker up. Reads on through reconnects. A
+  // stream that is gone is waited for, not made again: its sequences would be others. The handle's
+  // destruction waits for the callback that is running.
   virtual std::unique_ptr<Subscription> Read(
       const EventStreamOptions& stream, uint64_t start_after,
       std::function<void(const StoredMessage&)> on_message) = 0;

@@ -20,22 +20,20 @@ uint64_t Number(const rapidjson::Value& object, const char* name) {
 std::string ConfigurationOf(const EventStreamOptions& options) {
   const std::string max_bytes =
       options.max_bytes == 0 ? std::string("-1") : absl::StrCat(options.max_bytes);
-  const int64_t max_age = options.max_age == absl::InfiniteDuration()
-                              ? 0
-                              : absl::ToInt64Nanoseconds(options.max_age);
+  const int64_t max_age =
+      options.max_age == absl::InfiniteDuration() ? 0 : absl::ToInt64Nanoseconds(options.max_age);
   int64_t window = absl::ToInt64Nanoseconds(options.duplicate_window);
   if (max_age > 0) window = std::min(window, max_age);
-  const std::string republish =
-      options.republish_to.empty()
-          ? ""
-          : absl::StrCat(R"(,"republish":{"src":")", options.subject, R"(","dest":")",
-                         options.republish_to, R"("})");
-  return absl::StrCat(
-      R"({"name":")", options.name, R"(","subjects":[")", options.subject,
-      R"("],"retention":"limits","max_consumers":-1,"max_msgs":-1,"max_bytes":)", max_bytes,
-      R"(,"max_msg_size":-1,"max_age":)", max_age, R"(,"storage":"file","discard":")",
-      options.discard_oldest ? "old" : "new", R"(","num_replicas":)", options.replicas,
-      R"(,"duplicate_window":)", window, republish, R"(,"allow_direct":true})");
+  const std::string republish = options.republish_to.empty()
+                                    ? ""
+                                    : absl::StrCat(R"(,"republish":{"src":")", options.subject,
+                                                   R"(","dest":")", options.republish_to, R"("})");
+  return absl::StrCat(R"({"name":")", options.name, R"(","subjects":[")", options.subject,
+                      R"("],"retention":"limits","max_consumers":-1,"max_msgs":-1,"max_bytes":)",
+                      max_bytes, R"(,"max_msg_size":-1,"max_age":)", max_age,
+                      R"(,"storage":"file","discard":")", options.discard_oldest ? "old" : "new",
+                      R"(","num_replicas":)", options.replicas, R"(,"duplicate_window":)", window,
+                      republish, R"(,"allow_direct":true})");
 }
 
 absl::StatusOr<EventStreams::Range> RangeOf(const rapidjson::Document& stream) {
@@ -74,8 +72,7 @@ class NatsEventStreams : public EventStreams {
                   });
   }
 
-  void Publish(OutgoingMessage message,
-               std::function<void(absl::StatusOr<Stored>)> done) override {
+  void Publish(OutgoingMessage message, std::function<void(absl::StatusOr<Stored>)> done) override {
     StoreInStream(context_, std::move(message), std::move(done));
   }
 
@@ -94,43 +91,37 @@ class NatsEventStreams : public EventStreams {
   std::unique_ptr<Subscription> Read(
       const EventStreamOptions& stream, uint64_t start_after,
       std::function<void(const StoredMessage&)> on_message) override {
-    NatsOrderedReader::Options options{
-        .stream = stream.name,
-        .filter = stream.subject,
-        .start_after = start_after,
-        .flow_control = true,
-        .ensure = [context = context_, stream](std::function<void(absl::Status)> done) {
-          EnsureStream(context, stream, [done = std::move(done)](const auto& range) {
-            done(range.status());
-          });
-        }};
+    NatsOrderedReader::Options options{.stream = stream.name,
+                                       .filter = stream.subject,
+                                       .start_after = start_after,
+                                       .flow_control = true};
     NatsOrderedReader::Callbacks callbacks{
         .on_message = std::move(on_message),
         .on_caught_up = {},
         .on_trouble = [name = stream.name](const absl::Status& status) {
-          LOG_EVERY_N(WARNING, 50) << "reading " << name << ": " << status.message();
+          LOG_EVERY_N(WARNING, 50) << "waiting for " << name << ": " << status.message();
         }};
-    return std::make_unique<ReaderHandle>(std::make_unique<NatsOrderedReader>(
-        context_, std::move(options), std::move(callbacks)));
+    return std::make_unique<ReaderHandle>(
+        std::make_unique<NatsOrderedReader>(context_, std::move(options), std::move(callbacks)));
   }
 
  private:
   static void EnsureStream(const JetStreamContext& context, const EventStreamOptions& options,
                            std::function<void(absl::StatusOr<Range>)> done) {
-    CallJetStream(
-        context, absl::StrCat("STREAM.CREATE.", options.name), ConfigurationOf(options),
-        [context, name = options.name,
-         done](const absl::StatusOr<std::shared_ptr<rapidjson::Document>>& created) {
-          if (created.ok()) return done(RangeOf(**created));
-          if (!absl::IsAlreadyExists(created.status())) return done(created.status());
-          LOG(WARNING) << "stream " << name
-                       << " exists with another configuration and is used as it is";
-          CallJetStream(context, absl::StrCat("STREAM.INFO.", name), "",
+    CallJetStream(context, absl::StrCat("STREAM.CREATE.", options.name), ConfigurationOf(options),
+                  [context, name = options.name,
+                   done](const absl::StatusOr<std::shared_ptr<rapidjson::Document>>& created) {
+                    if (created.ok()) return done(RangeOf(**created));
+                    if (!absl::IsAlreadyExists(created.status())) return done(created.status());
+                    LOG(WARNING) << "stream " << name
+                                 << " exists with another configuration and is used as it is";
+                    CallJetStream(
+                        context, absl::StrCat("STREAM.INFO.", name), "",
                         [done](const absl::StatusOr<std::shared_ptr<rapidjson::Document>>& info) {
                           if (!info.ok()) return done(info.status());
                           done(RangeOf(**info));
                         });
-        });
+                  });
   }
 
   const JetStreamContext context_;

@@ -365,6 +365,7 @@ void PipelineHost::UndeployNow(const std::shared_ptr<UndeployPipelineRequest>& r
   StopEach(std::move(removed), [this, request, by_name, done] {
     if (request->forget() && by_name) {
       store_->Forget(request->group_id(), request->name(), request->replica());
+      ForgetStreams(*request);
     }
     done(Ok());
   });
@@ -424,7 +425,11 @@ void PipelineHost::StopOne(HostedPtr hosted, std::function<void()> done) {
     });
   });
   hosted->inputs.reset();  // after Close, which lets go of a waiting delivery
-  if (hosted->stored != nullptr) hosted->stored->Stop();
+  if (hosted->stored == nullptr) return;
+  hosted->stored->Stop();
+  // Its input is stored, and what it made of it can be made again. Outputs may also wait for a
+  // stream that has been deleted with its group.
+  if (!stores_last_states_) hosted->runner->Abandon();
 }
 
 void PipelineHost::RunWaiting(const Key& key) {

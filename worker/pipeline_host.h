@@ -205,6 +205,8 @@ class PipelineHost {
   // Lets go of input that no checkpoint of any replica needs any more.
   void TrimInput(const HostedPipeline& hosted);
   void OnSuperseded(const Key& key, uint64_t epoch);
+  // The streams of a deleted group's pipeline, if it had any.
+  void ForgetStreams(const varpulis::v1::UndeployPipelineRequest& request);
   void Adopt(HostedPtr hosted);
   // Takes the pipeline off the list and stops it; `done` runs on the strand once its thread has
   // ended.

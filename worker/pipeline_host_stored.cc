@@ -54,6 +54,19 @@ void PipelineHost::OnSuperseded(const Key& key, uint64_t epoch) {
   hosted->runner->SetHold(PipelineRunner::Hold::kCutOff, true);
 }
 
+void PipelineHost::ForgetStreams(const varpulis::v1::UndeployPipelineRequest& request) {
+  if (streams_ == nullptr) return;
+  for (const std::string& stream :
+       {subjects_.OutboxStream(request.group_id(), request.name(), request.replica()).name,
+        subjects_.InputStream(request.group_id(), request.name()).name}) {
+    streams_->Delete(stream, [stream](const absl::Status& status) {
+      if (!status.ok() && !absl::IsFailedPrecondition(status)) {
+        LOG(WARNING) << "stream " << stream << " remains: " << status.message();
+      }
+    });
+  }
+}
+
 void PipelineHost::TrimInput(const HostedPipeline& hosted) {
   struct Lowest {
     Mutex mutex;

@@ -309,6 +309,11 @@ void PipelineRunner::ProcessBatch(EventBatch& batch) {
 
 void PipelineRunner::ProcessStored(EventBatch& batch, const StoredInput& input) {
   const Stored& stored = *options_.stored;
+  if (input.position <= progress_.position()) {
+    LOG_EVERY_N(ERROR, 1000) << options_.name << ": input " << input.position << " comes after "
+                             << progress_.position() << ": its stream has been made again";
+    return;
+  }
   dropped_ += progress_.Take(stored.placement, input.position, input.stored_at_ns, &batch);
   if (input.tick) {
     AdvanceTo(input.stored_at_ns);

@@ -16,8 +16,8 @@ absl::Status CheckSources(const EventBatch& batch) {
       std::is_sorted(batch.source_positions().begin(), batch.source_positions().end())) {
     return absl::OkStatus();
   }
-  return transport::MakeError("invalid_request",
-                              "the batch's source_positions and source_counts do not fit its events");
+  return transport::MakeError(
+      "invalid_request", "the batch's source_positions and source_counts do not fit its events");
 }
 
 void AddSource(uint64_t position, uint32_t index, EventBatch* batch) {

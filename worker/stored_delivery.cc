@@ -52,8 +52,7 @@ EventStreamOptions OutboxOf(const DeployPipelineRequest& request,
 }
 
 StoredOutputs::Options OutputsOf(const DeployPipelineRequest& request,
-                                 const StoredDelivery::Deps& deps,
-                                 const EventStreamOptions& outbox,
+                                 const StoredDelivery::Deps& deps, const EventStreamOptions& outbox,
                                  std::function<void()> on_superseded) {
   StoredOutputs::Options options;
   for (const auto& route : request.routes()) {
@@ -97,17 +96,16 @@ void StoredDelivery::Prepare(
     const DeployPipelineRequest& request, Deps deps, std::function<void()> on_superseded,
     std::function<void(absl::StatusOr<std::shared_ptr<StoredDelivery>>)> done) {
   std::shared_ptr<StoredDelivery> delivery(new StoredDelivery(request, std::move(deps)));
-  auto options =
-      OutputsOf(request, delivery->deps_, delivery->outbox_, std::move(on_superseded));
+  auto options = OutputsOf(request, delivery->deps_, delivery->outbox_, std::move(on_superseded));
   transport::EventStreams& streams = delivery->deps_.streams;
   const auto open_outputs = [delivery, options, done] {
-    StoredOutputs::Open(
-        options, {delivery->deps_.bus, delivery->deps_.streams, delivery->deps_.timers},
-        [delivery, done](absl::StatusOr<std::unique_ptr<Outputs>> outputs) {
-          if (!outputs.ok()) return done(outputs.status());
-          delivery->outputs_ = *std::move(outputs);
-          done(delivery);
-        });
+    StoredOutputs::Open(options,
+                        {delivery->deps_.bus, delivery->deps_.streams, delivery->deps_.timers},
+                        [delivery, done](absl::StatusOr<std::unique_ptr<Outputs>> outputs) {
+                          if (!outputs.ok()) return done(outputs.status());
+                          delivery->outputs_ = *std::move(outputs);
+                          done(delivery);
+                        });
   };
   const auto ensure_outbox = [delivery, open_outputs, done] {
     delivery->deps_.streams.Ensure(delivery->outbox_, [open_outputs, done](const auto& range) {
@@ -130,10 +128,9 @@ absl::Status StoredDelivery::CheckPosition(uint64_t position) const {
                      ": it has been deleted or restored from an older copy"));
   }
   if (range_.first > position + 1) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("the input stream ", input_.name, " begins at ", range_.first,
-                     ", but the newest checkpoint is of position ", position,
-                     ": the inputs between are gone"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the input stream ", input_.name, " begins at ", range_.first,
+        ", but the newest checkpoint is of position ", position, ": the inputs between are gone"));
   }
   return absl::OkStatus();
 }
@@ -171,8 +168,7 @@ void StoredDelivery::OnMessage(const transport::StoredMessage& stored, PipelineR
   if (!batch.ok()) {
     runner.CountDropped(1);
     LOG_EVERY_N(WARNING, 1000) << input_.name << ": unreadable message " << stored.sequence
-                               << " from " << message.subject() << ": "
-                               << batch.status().message();
+                               << " from " << message.subject() << ": " << batch.status().message();
     batch = EventBatch();  // the position is passed all the same
   }
   input.inject_id = message.Header(kInjectHeader).value_or("");
@@ -181,8 +177,7 @@ void StoredDelivery::OnMessage(const transport::StoredMessage& stored, PipelineR
 
 void StoredDelivery::PublishTick() {
   // A lost one is made up for: the runner asks again.
-  (void)deps_.bus.Publish(
-      {.subject = tick_subject_, .payload = {}, .headers = {}, .reply_to = ""});
+  (void)deps_.bus.Publish({.subject = tick_subject_, .payload = {}, .headers = {}, .reply_to = ""});
 }
 
 void StoredDelivery::Trim(uint64_t first) {
@@ -195,8 +190,7 @@ void StoredDelivery::Trim(uint64_t first) {
 
 // ---------------------------------------------------------------- inject
 
-void StoredDelivery::Inject(const EventBatch& batch, const std::string& event_id,
-                            InjectDone done) {
+void StoredDelivery::Inject(const EventBatch& batch, const std::string& event_id, InjectDone done) {
   const std::string id = NewUuid();
   waiters_->Add(id, std::move(done));
   transport::OutgoingMessage message{.subject = inject_subject_,
@@ -210,8 +204,8 @@ void StoredDelivery::Inject(const EventBatch& batch, const std::string& event_id
     if (const auto waiters = weak.lock(); waiters != nullptr) waiters->Late(id);
   });
   deps_.streams.Publish(std::move(message),
-                        [weak = std::weak_ptr<InjectWaiters>(waiters_), id](
-                            const absl::StatusOr<transport::EventStreams::Stored>& stored) {
+                        [weak = std::weak_ptr<InjectWaiters>(waiters_),
+                         id](const absl::StatusOr<transport::EventStreams::Stored>& stored) {
                           const auto waiters = weak.lock();
                           if (waiters == nullptr) return;
                           if (!stored.ok()) return waiters->Fail(id, NotStored(stored.status()));

@@ -151,9 +151,10 @@ void StoredOutputs::Core::Open(std::function<void(absl::Status)> done) {
                          // The stream of a pipeline that was never deployed holds nothing.
                          if (last.ok() || absl::IsNotFound(status)) {
                            MutexLock lock(self->mutex_);
-                           status = self->Learn(self->targets_[i], last)
-                                        ? absl::OkStatus()
-                                        : absl::AbortedError("a higher placement epoch has written");
+                           status =
+                               self->Learn(self->targets_[i], last)
+                                   ? absl::OkStatus()
+                                   : absl::AbortedError("a higher placement epoch has written");
                          }
                          {
                            MutexLock lock(opening->mutex);
@@ -241,10 +242,8 @@ void StoredOutputs::Core::Send(size_t index, Calls* calls) {
   const EventBatch& batch = target.waiting.front().batch;
   if (target.payload.empty()) target.payload = batch.SerializeAsString();
   const SourceMark end = EndOf(batch);
-  transport::OutgoingMessage message{.subject = target.subject.subject,
-                                     .payload = target.payload,
-                                     .headers = {},
-                                     .reply_to = ""};
+  transport::OutgoingMessage message{
+      .subject = target.subject.subject, .payload = target.payload, .headers = {}, .reply_to = ""};
   message.headers.emplace_back(transport::kExpectedLastSubjectSequenceHeader,
                                absl::StrCat(target.last_sequence));
   message.headers.emplace_back(
@@ -265,8 +264,7 @@ void StoredOutputs::Core::Sent(size_t index, const absl::StatusOr<EventStreams::
     }
     // Our own earlier attempt, whose answer was lost, or another writer.
     if (stored.ok() || absl::IsAborted(stored.status())) return LookAtLast(index, calls);
-    LOG_EVERY_N(WARNING, 50) << options_.writer
-                             << ": outputs wait: " << stored.status().message();
+    LOG_EVERY_N(WARNING, 50) << options_.writer << ": outputs wait: " << stored.status().message();
     const int doublings = std::min(target.attempts++, 6);
     Later(std::min(kFirstRetry * (1 << doublings), kLongestRetry), index, &Core::Send);
   });
@@ -306,8 +304,7 @@ void StoredOutputs::Core::DropStored(Target& target) {
 
 void StoredOutputs::Core::LookAtLast(size_t index, Calls* calls) {
   calls->emplace_back([self = shared_from_this(), index, subject = targets_[index].subject] {
-    self->deps_.streams.Last(subject.stream, subject.subject,
-                             self->Callback(index, &Core::Looked));
+    self->deps_.streams.Last(subject.stream, subject.subject, self->Callback(index, &Core::Looked));
   });
 }
 

@@ -6,6 +6,7 @@
 #include <future>
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
@@ -164,9 +165,8 @@ TEST_F(ExactlyOnceClusterTest, MovesCutBetweenTwoInputs) {
     Store(n);
     if (n % 100 != 0) continue;
     const char* target = n == 200 ? "worker-0" : "worker-1";
-    const HttpReply reply =
-        cluster_.Post(absl::StrCat("/pipelines/", group_, "/sum/migrate"),
-                      absl::StrCat(R"({"target_worker_id": ")", target, "\"}"));
+    const HttpReply reply = cluster_.Post(absl::StrCat("/pipelines/", group_, "/sum/migrate"),
+                                          absl::StrCat(R"({"target_worker_id": ")", target, "\"}"));
     ASSERT_EQ(reply.status, 202) << reply.body;
     const std::string id = reply.At("/migration_id");
     const std::string path = "/migrations/" + id.substr(1, id.size() - 2);
@@ -175,6 +175,22 @@ TEST_F(ExactlyOnceClusterTest, MovesCutBetweenTwoInputs) {
   }
   EXPECT_TRUE(WaitUntil([&] { return outputs.size() >= 300; }));
   EXPECT_EQ(outputs.seen(), Expected(300));
+}
+
+TEST_F(ExactlyOnceClusterTest, ADeletedGroupLeavesNoStreams) {
+  Store(1);
+  const auto streams = [&] {
+    auto reply = std::make_shared<std::promise<std::string>>();
+    cluster_.bus().Request(
+        {.subject = "$JS.API.STREAM.NAMES", .payload = "", .headers = {}, .reply_to = ""},
+        absl::Seconds(5), [reply](absl::StatusOr<transport::InboundMessage> got) {
+          reply->set_value(got.ok() ? std::string(got->payload()) : "?");
+        });
+    return reply->get_future().get();
+  };
+  EXPECT_THAT(streams(), HasSubstr(group_));
+  ASSERT_EQ(cluster_.Delete("/pipeline-groups/" + group_).status, 200);
+  EXPECT_TRUE(WaitUntil([&] { return !absl::StrContains(streams(), group_); })) << streams();
 }
 
 TEST_F(ExactlyOnceClusterTest, RoutesWithSubjectsOfTheirOwnAreRefused) {
