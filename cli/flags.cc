@@ -49,6 +49,14 @@ DEFINE_string(coordinator, "", "coordinator URL (http://host:9100, or nats://hos
 DEFINE_string(worker_id, "", "worker identifier (default: a UUID)");
 DEFINE_string(advertise_address, "", "base URL under which others reach this worker's HTTP API");
 DEFINE_uint32(max_pipelines, 100, "pipelines this worker takes at most");
+DEFINE_uint32(checkpoint_interval, 10,
+              "seconds between the checkpoints of a pipeline; 0: only when it moves or ends");
+DEFINE_uint32(
+    checkpoint_max_mb, 0,
+    "megabytes of all checkpoints together, when the stream is made; 0: as the broker allows");
+DEFINE_uint32(
+    drain_timeout, 30,
+    "seconds given to the cluster, at shutdown, to move this worker's pipelines; 0: none");
 DEFINE_string(cors_origins, "", "origins allowed to call from a browser, comma separated");
 DEFINE_uint32(workers, 2, "number of workers (simulate: threads, with --immediate)");
 DEFINE_uint32(worker_port, 9000, "HTTP port of the first worker; the next ones follow");
@@ -119,6 +127,9 @@ constexpr FlagSpec kFlags[] = {
     {"worker_id", 0, "VARPULIS_WORKER_ID", "ID"},
     {"advertise_address", 0, "VARPULIS_ADVERTISE_ADDRESS", "URL"},
     {"max_pipelines", 0, nullptr, "N", 1, kMostPipelines},
+    {"checkpoint_interval", 0, "VARPULIS_CHECKPOINT_INTERVAL", "SECONDS", 0, kLongestPeriod},
+    {"checkpoint_max_mb", 0, nullptr, "MB", 0, 100'000'000},
+    {"drain_timeout", 0, nullptr, "SECONDS", 0, kLongestPeriod},
     {"cors_origins", 0, nullptr, "ORIGINS"},
     {"workers", 0, nullptr, "N", 1, 256},
     {"worker_port", 0, nullptr, "PORT", 0, kLastPort},
@@ -238,7 +249,7 @@ absl::Span<const Command> Commands() {
        "Start a worker, alone or registered with a coordinator",
        nullptr,
        {"port", "bind", "api_key", "coordinator", "worker_id", "advertise_address", "max_pipelines",
-        VARPULIS_NATS_FLAGS}},
+        "checkpoint_interval", "checkpoint_max_mb", "drain_timeout", VARPULIS_NATS_FLAGS}},
       {"gateway",
        "Run the HTTP API of a coordinator alone, as a NATS client",
        nullptr,

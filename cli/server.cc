@@ -63,6 +63,17 @@ absl::StatusOr<std::unique_ptr<transport::NatsConnection>> JoinForEver(
   }
 }
 
+// Lets the cluster take over what runs here, as long as somebody leads it and nobody is impatient.
+void DrainFirst(worker::Worker& worker) {
+  const absl::Status drained =
+      worker.Drain(absl::Seconds(FLAGS_drain_timeout), SleepUnlessShutdown);
+  if (drained.ok()) {
+    LOG(INFO) << "worker " << worker.worker_id() << " is drained";
+  } else {
+    LOG(WARNING) << "worker " << worker.worker_id() << " goes undrained: " << drained.message();
+  }
+}
+
 absl::Status Run() {
   const std::string id = FLAGS_worker_id.empty() ? NewUuid() : FLAGS_worker_id;
   RETURN_IF_ERROR(transport::ValidateWorkerId(id), Annotate("--worker-id"));
@@ -78,6 +89,7 @@ absl::Status Run() {
       rest::HttpServer::Start(HttpOptionsFromFlags(),
                               rest::WorkerRoutes(*local, transport::Subjects(), keys)));
   std::unique_ptr<transport::NatsConnection> connection;  // outlives the worker
+  std::unique_ptr<transport::BlobStore> checkpoints;      // likewise
   worker::WorkerOptions options;
   options.worker_id = id;
   options.address = FLAGS_advertise_address.empty() ? HttpAddress(FLAGS_bind, http->port())
@@ -86,6 +98,7 @@ absl::Status Run() {
   options.subject_prefix = FLAGS_subject_prefix;
   options.joins_later = clustered;
   options.max_pipelines = FLAGS_max_pipelines;
+  options.checkpoint_interval = absl::Seconds(FLAGS_checkpoint_interval);
   options.cpu_cores = std::max(1u, std::thread::hardware_concurrency());
   ASSIGN_OR_RETURN(const std::unique_ptr<worker::Worker> worker,
                    worker::Worker::Start(options, {.cluster = nullptr, .local = *local}));
@@ -96,10 +109,18 @@ absl::Status Run() {
     std::string prefix = FLAGS_subject_prefix;
     ASSIGN_OR_RETURN(connection, JoinForEver("varpulis-worker-" + id, &prefix));
     if (connection != nullptr) {
-      RETURN_IF_ERROR(
-          worker->Join(*connection, prefix, [&connection] { return connection->server_id(); }));
+      const transport::Subjects::Stream stream = transport::Subjects(prefix).CheckpointStream();
+      checkpoints =
+          connection->OpenBlobStore({.stream = stream.name,
+                                     .subject = stream.subject,
+                                     .max_bytes = uint64_t{FLAGS_checkpoint_max_mb} * 1'000'000});
+      RETURN_IF_ERROR(worker->Join(
+          *connection, prefix, [&connection] { return connection->server_id(); },
+          checkpoints.get()));
       LOG(INFO) << "worker " << id << " joined, broker " << connection->connected_url();
-      reason = WaitForShutdown();
+      reason = WaitForShutdownRequest();
+      if (FLAGS_drain_timeout > 0) DrainFirst(*worker);
+      LetNextSignalEnd();
     }
   } else {
     reason = WaitForShutdown();

@@ -60,8 +60,7 @@ void EnsureStream(const SharedPtr& shared, std::function<void(absl::Status)> don
       shared->context, absl::StrCat("STREAM.CREATE.", options.stream),
       absl::StrCat(R"({"name":")", options.stream, R"(","subjects":[")", options.subject,
                    R"(.>"],"retention":"limits","max_consumers":-1,"max_msgs":-1,"max_bytes":)",
-                   max_bytes,
-                   R"(,"max_msg_size":-1,"max_age":0,"storage":"file","discard":"new",)",
+                   max_bytes, R"(,"max_msg_size":-1,"max_age":0,"storage":"file","discard":"new",)",
                    R"("num_replicas":)", options.replicas,
                    R"(,"duplicate_window":1000000000,"allow_direct":true})"),
       [shared, done = std::move(done)](const auto& created) {
@@ -177,7 +176,8 @@ class SaveOperation : public Operation, public std::enable_shared_from_this<Save
     };
   }
 
-  // Before the chunks, so that who may not store does not begin; and again when somebody was faster.
+  // Before the chunks, so that who may not store does not begin; and again when somebody was
+  // faster.
   void Look() {
     ReadManifest(shared_, name_,
                  Then<absl::StatusOr<StoredManifest>>(
@@ -191,9 +191,8 @@ class SaveOperation : public Operation, public std::enable_shared_from_this<Save
     before_ = stored;
     for (const Version& version : before_.manifest.versions()) {
       if (version.rank() > version_.rank()) {
-        return Finish(absl::AbortedError(
-            absl::StrCat(name_, " has a version of rank ", version.rank(), ", above ",
-                         version_.rank())));
+        return Finish(absl::AbortedError(absl::StrCat(
+            name_, " has a version of rank ", version.rank(), ", above ", version_.rank())));
       }
     }
     if (acknowledged_ == chunks_) return WriteManifest();
@@ -331,7 +330,8 @@ class LoadOperation : public Operation, public std::enable_shared_from_this<Load
   void LoadVersion(int index) {
     index_ = index;
     if (index >= manifest_.versions_size() || manifest_.versions(index).rank() < min_rank_) {
-      if (index == 0) return Finish(absl::NotFoundError(absl::StrCat("nothing is stored for ", name_)));
+      if (index == 0)
+        return Finish(absl::NotFoundError(absl::StrCat("nothing is stored for ", name_)));
       return Finish(absl::DataLossError(
           absl::StrCat("every version of ", name_, " that is stored is damaged")));
     }

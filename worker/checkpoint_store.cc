@@ -28,9 +28,9 @@ void CheckpointStore::Save(const std::string& group, const std::string& pipeline
                            SaveCallback done) {
   // Kept by the task too, so that `done` is not lost when nothing can be posted any more.
   const bool posted = strand_->Post([this, name = subjects_.Checkpoint(group, pipeline, replica),
-                                    epoch, checkpoint = std::move(checkpoint), done]() mutable {
-    transport::Blob blob{.data = checkpoint->SerializeAsString(), .rank = epoch,
-                         .encoding = kEncoding};
+                                     epoch, checkpoint = std::move(checkpoint), done]() mutable {
+    transport::Blob blob{
+        .data = checkpoint->SerializeAsString(), .rank = epoch, .encoding = kEncoding};
     checkpoint.reset();
     const uint64_t bytes = blob.data.size();
     if (blobs_ == nullptr) {
@@ -42,7 +42,8 @@ void CheckpointStore::Save(const std::string& group, const std::string& pipeline
         SayOnce(*said, status);
         return done(Saved{bytes, false});
       }
-      if (absl::IsAborted(status)) return done(transport::MakeError("stale_epoch", status.message()));
+      if (absl::IsAborted(status))
+        return done(transport::MakeError("stale_epoch", status.message()));
       if (!status.ok()) return done(status);
       done(Saved{bytes, true});
     });
@@ -57,34 +58,35 @@ void CheckpointStore::LoadNewest(const std::string& group, const std::string& pi
     return done(nullptr);
   }
   const std::string name = subjects_.Checkpoint(group, pipeline, replica);
-  blobs_->Load(name, min_epoch, [said = said_, strand = strand_, name,
-                                  done](absl::StatusOr<transport::Blob> blob) {
-    if (absl::IsNotFound(blob.status())) return done(nullptr);
-    if (absl::IsFailedPrecondition(blob.status())) {
-      SayOnce(*said, blob.status());
-      return done(nullptr);
-    }
-    if (absl::IsDataLoss(blob.status())) {
-      LOG(ERROR) << blob.status().message() << ": the pipeline begins afresh";
-      return done(nullptr);
-    }
-    if (!blob.ok()) return done(blob.status());
-    auto shared = std::make_shared<transport::Blob>(*std::move(blob));
-    const bool posted = strand->Post([name, shared, done] {
-      if (shared->encoding != kEncoding) {
-        return done(absl::FailedPreconditionError(absl::StrCat(
-            name, ": the checkpoint has encoding ", shared->encoding, ", this build reads ",
-            kEncoding)));
-      }
-      auto checkpoint = std::make_shared<Checkpoint>();
-      if (!checkpoint->ParseFromString(shared->data)) {
-        LOG(ERROR) << name << ": the checkpoint cannot be decoded: the pipeline begins afresh";
-        return done(nullptr);
-      }
-      done(std::move(checkpoint));
-    });
-    if (!posted) done(absl::CancelledError("this worker is stopping"));
-  });
+  blobs_->Load(name, min_epoch,
+               [said = said_, strand = strand_, name, done](absl::StatusOr<transport::Blob> blob) {
+                 if (absl::IsNotFound(blob.status())) return done(nullptr);
+                 if (absl::IsFailedPrecondition(blob.status())) {
+                   SayOnce(*said, blob.status());
+                   return done(nullptr);
+                 }
+                 if (absl::IsDataLoss(blob.status())) {
+                   LOG(ERROR) << blob.status().message() << ": the pipeline begins afresh";
+                   return done(nullptr);
+                 }
+                 if (!blob.ok()) return done(blob.status());
+                 auto shared = std::make_shared<transport::Blob>(*std::move(blob));
+                 const bool posted = strand->Post([name, shared, done] {
+                   if (shared->encoding != kEncoding) {
+                     return done(absl::FailedPreconditionError(
+                         absl::StrCat(name, ": the checkpoint has encoding ", shared->encoding,
+                                      ", this build reads ", kEncoding)));
+                   }
+                   auto checkpoint = std::make_shared<Checkpoint>();
+                   if (!checkpoint->ParseFromString(shared->data)) {
+                     LOG(ERROR) << name
+                                << ": the checkpoint cannot be decoded: the pipeline begins afresh";
+                     return done(nullptr);
+                   }
+                   done(std::move(checkpoint));
+                 });
+                 if (!posted) done(absl::CancelledError("this worker is stopping"));
+               });
 }
 
 void CheckpointStore::Forget(const std::string& group, const std::string& pipeline,

@@ -53,14 +53,15 @@ void PipelineHost::SaveState(const HostedPipeline& hosted, bool cut, const SaveD
         response.set_pipeline_id(placement.id.str());
         response.set_events_processed(state->events_in());
         const uint64_t progress = Progress(runner->stats());
-        store->Save(placement.group.str(), placement.name, placement.replica, placement.epoch,
-                    std::make_shared<PipelineCheckpoint>(*std::move(state)),
-                    [response, progress, finish](absl::StatusOr<CheckpointStore::Saved> saved) mutable {
-                      if (!saved.ok()) return finish(saved.status(), 0);
-                      response.set_bytes(saved->bytes);
-                      response.set_stored(saved->stored);
-                      finish(response, progress);
-                    });
+        store->Save(
+            placement.group.str(), placement.name, placement.replica, placement.epoch,
+            std::make_shared<PipelineCheckpoint>(*std::move(state)),
+            [response, progress, finish](absl::StatusOr<CheckpointStore::Saved> saved) mutable {
+              if (!saved.ok()) return finish(saved.status(), 0);
+              response.set_bytes(saved->bytes);
+              response.set_stored(saved->stored);
+              finish(response, progress);
+            });
       },
       [finish](const absl::Status& refused) { finish(refused, 0); });
   if (!posted) finish(NotFound(placement.id), 0);
@@ -80,7 +81,8 @@ void PipelineHost::Checkpoint(const CheckpointPipelineRequest& request,
                                                       ", not ", request.placement_epoch())));
   }
   if (!request.cut()) {
-    return SaveState(*hosted, /*cut=*/false, [done](const auto& result, uint64_t) { done(result); });
+    return SaveState(*hosted, /*cut=*/false,
+                     [done](const auto& result, uint64_t) { done(result); });
   }
   std::optional<CheckpointPipelineResponse> earlier;
   {
@@ -115,9 +117,8 @@ void PipelineHost::FinishCut(const PipelineId& id,
   }
   if (hosted != nullptr) {
     if (result.ok()) {
-      LOG(INFO) << "pipeline " << hosted->placement.DisplayName() << " (" << id
-                << ") is cut after " << result->events_processed() << " events, "
-                << result->bytes() << " bytes of state"
+      LOG(INFO) << "pipeline " << hosted->placement.DisplayName() << " (" << id << ") is cut after "
+                << result->events_processed() << " events, " << result->bytes() << " bytes of state"
                 << (result->stored() ? "" : ", which cannot be stored");
       EndInputs(id);
     } else {
@@ -152,8 +153,8 @@ void PipelineHost::CheckpointsDue() {
       if (hosted->checkpoint.due <= now) SaveForInterval(hosted);
     }
   }
-  const absl::Duration tick = std::clamp(options_.checkpoint_interval / 16, absl::Milliseconds(2),
-                                         absl::Milliseconds(500));
+  const absl::Duration tick =
+      std::clamp(options_.checkpoint_interval / 16, absl::Milliseconds(2), absl::Milliseconds(500));
   strand_->After(tick, [this] { CheckpointsDue(); });
 }
 
@@ -229,14 +230,14 @@ void PipelineHost::StoreLastState(const HostedPipeline& ended) {
 void PipelineHost::LoadThenBegin(const DeployRequestPtr& request, uint64_t min_epoch,
                                  const DeployDone& done) {
   stopping_[KeyOf(*request)];  // what concerns this placement waits for it
-  store_->LoadNewest(request->group_id(), request->name(), request->replica(), min_epoch,
-                     [this, strand = strand_, request,
-                      done](const absl::StatusOr<CheckpointPtr>& checkpoint) {
-                       strand->Post([this, request, checkpoint, done] {
-                         Loaded(request, checkpoint, done);
-                         RunWaiting(KeyOf(*request));
-                       });
-                     });
+  store_->LoadNewest(
+      request->group_id(), request->name(), request->replica(), min_epoch,
+      [this, strand = strand_, request, done](const absl::StatusOr<CheckpointPtr>& checkpoint) {
+        strand->Post([this, request, checkpoint, done] {
+          Loaded(request, checkpoint, done);
+          RunWaiting(KeyOf(*request));
+        });
+      });
 }
 
 void PipelineHost::Loaded(const DeployRequestPtr& request,
@@ -273,8 +274,7 @@ void PipelineHost::Begin(const DeployRequestPtr& request, EnginePtr engine,
   }
   if (state != nullptr) {
     const absl::StatusOr<PipelineCheckpoint> fresh = engine->Save();
-    const bool same =
-        fresh.ok() && fresh->program_fingerprint() == state->program_fingerprint();
+    const bool same = fresh.ok() && fresh->program_fingerprint() == state->program_fingerprint();
     if (const absl::Status restored = engine->Restore(*state); absl::IsDataLoss(restored)) {
       LOG(ERROR) << "pipeline " << request->name() << " begins afresh: " << restored.message();
     } else if (!restored.ok()) {  // of a newer build: it is kept for one
@@ -288,8 +288,7 @@ void PipelineHost::Begin(const DeployRequestPtr& request, EnginePtr engine,
     }
   }
   if (remains != remains_.end()) remains_.erase(remains);
-  const absl::StatusOr<HostedPtr> started =
-      Start(*request, std::move(engine), std::move(memory));
+  const absl::StatusOr<HostedPtr> started = Start(*request, std::move(engine), std::move(memory));
   if (!started.ok()) return done(started.status());
   DeployPipelineResponse response;
   response.set_id((*started)->placement.id.str());

@@ -45,7 +45,8 @@ std::string Noise(size_t bytes) {
 class NatsBlobStoreTest : public testing::NatsServerTest {
  protected:
   static std::unique_ptr<BlobStore> Open(NatsConnection& bus, uint64_t max_bytes = 0) {
-    return bus.OpenBlobStore({.stream = "BLOBS", .subject = "x.checkpoint", .max_bytes = max_bytes});
+    return bus.OpenBlobStore(
+        {.stream = "BLOBS", .subject = "x.checkpoint", .max_bytes = max_bytes});
   }
   // What the broker says of the stream: for one filter, its messages per subject.
   std::string Info(NatsConnection& bus, const std::string& filter) {
@@ -64,8 +65,8 @@ class NatsBlobStoreTest : public testing::NatsServerTest {
   }
   // Overwrites nothing: makes one chunk of the newest version disappear.
   void LoseAChunk(NatsConnection& bus, uint64_t sequence) {
-    const auto reply = Ask(bus, "$JS.API.STREAM.MSG.DELETE.BLOBS",
-                           absl::StrCat(R"({"seq":)", sequence, "}"));
+    const auto reply =
+        Ask(bus, "$JS.API.STREAM.MSG.DELETE.BLOBS", absl::StrCat(R"({"seq":)", sequence, "}"));
     ASSERT_TRUE(reply.ok()) << reply.status();
     ASSERT_NE(reply->find(R"("success":true)"), std::string::npos) << *reply;
   }

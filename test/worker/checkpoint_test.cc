@@ -141,9 +141,9 @@ TEST_F(CheckpointTest, ASuccessorHereTakesTheStateOver) {
   EXPECT_EQ(Outputs(id, 1), 0);
   EXPECT_EQ(Outputs(id, 2), 1);
   // Also of one that was not cut, and into another program as far as that fits.
-  id = Deploy("w", DeployOf("p", std::string(kDistinct) + "\nstream More = In .emit(m: n)")
-                       .Epoch(3)
-                       .Restore());
+  id = Deploy(
+      "w",
+      DeployOf("p", std::string(kDistinct) + "\nstream More = In .emit(m: n)").Epoch(3).Restore());
   EXPECT_EQ(Outputs(id, 2), 1);  // `More` alone
   EXPECT_EQ(store_.loads.size(), 0u);
   const auto answer = Checkpoint(Of(id, 3));
