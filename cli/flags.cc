@@ -52,6 +52,9 @@ DEFINE_uint32(checkpoint_interval, 10,
 DEFINE_uint32(
     checkpoint_max_mb, 0,
     "megabytes of all checkpoints together, when the stream is made; 0: as the broker allows");
+DEFINE_uint32(
+    drain_timeout, 30,
+    "seconds given to the cluster, at shutdown, to move this worker's pipelines; 0: none");
 DEFINE_string(cors_origins, "", "origins allowed to call from a browser, comma separated");
 DEFINE_uint32(workers, 2, "number of workers (simulate: threads, with --immediate)");
 DEFINE_uint32(worker_port, 9000, "HTTP port of the first worker; the next ones follow");
@@ -123,6 +126,7 @@ constexpr FlagSpec kFlags[] = {
     {"max_pipelines", 0, nullptr, "N", 1, kMostPipelines},
     {"checkpoint_interval", 0, "VARPULIS_CHECKPOINT_INTERVAL", "SECONDS", 0, kLongestPeriod},
     {"checkpoint_max_mb", 0, nullptr, "MB", 0, 100'000'000},
+    {"drain_timeout", 0, nullptr, "SECONDS", 0, kLongestPeriod},
     {"cors_origins", 0, nullptr, "ORIGINS"},
     {"workers", 0, nullptr, "N", 1, 256},
     {"worker_port", 0, nullptr, "PORT", 0, kLastPort},
@@ -242,7 +246,7 @@ absl::Span<const Command> Commands() {
        "Start a worker, alone or registered with a coordinator",
        nullptr,
        {"port", "bind", "api_key", "coordinator", "worker_id", "advertise_address", "max_pipelines",
-        "checkpoint_interval", "checkpoint_max_mb", VARPULIS_NATS_FLAGS}},
+        "checkpoint_interval", "checkpoint_max_mb", "drain_timeout", VARPULIS_NATS_FLAGS}},
       {"gateway",
        "Run the HTTP API of a coordinator alone, as a NATS client",
        nullptr,

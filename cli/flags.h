@@ -43,6 +43,7 @@ DECLARE_string(advertise_address);
 DECLARE_uint32(max_pipelines);
 DECLARE_uint32(checkpoint_interval);
 DECLARE_uint32(checkpoint_max_mb);
+DECLARE_uint32(drain_timeout);
 DECLARE_string(cors_origins);
 DECLARE_uint32(workers);
 DECLARE_uint32(worker_port);

@@ -26,6 +26,8 @@ struct WorkerOptions {
   uint64_t max_in_flight_events = 65'536;                // per pipeline
   // Between two checkpoints of a pipeline of the cluster; zero: only when asked and at the end.
   absl::Duration checkpoint_interval = absl::Seconds(10);
+  // A process that stood still for longer asks the cluster before it processes anything more.
+  absl::Duration freeze_limit = absl::Milliseconds(500);
 };
 
 struct WorkerDeps {
@@ -36,7 +38,8 @@ struct WorkerDeps {
   transport::BlobStore* checkpoints = nullptr;  // of `cluster`; null: none are stored
   // For tests; empty: the system's.
   std::function<int64_t()> wall_clock_ns = {};
-  std::function<double()> random = {};  // in [0, 1)
+  std::function<double()> random = {};          // in [0, 1)
+  std::function<int64_t()> boot_clock_ns = {};  // CLOCK_BOOTTIME
 };
 
 // One worker: registers with the coordinator behind the bus, heartbeats, and runs the pipelines it
@@ -52,6 +55,11 @@ class Worker {
   absl::Status Join(transport::Bus& cluster, const std::string& subject_prefix,
                     std::function<std::string()> broker_id,
                     transport::BlobStore* checkpoints = nullptr);
+
+  // Asks the coordinator to move everything off this worker, and waits until that is done. `pause`
+  // waits a moment between two looks; true: give up. Errors: nobody leads, nothing moves any more,
+  // `timeout` has passed. Stop is to follow in any case.
+  absl::Status Drain(absl::Duration timeout, const std::function<bool(absl::Duration)>& pause);
 
   ~Worker();  // Stop(zero), when that has not happened
 

@@ -114,6 +114,8 @@ class ClusterTest : public ::testing::Test {
     options.worker_id = id;
     options.address = "http://127.0.0.1:9000";
     options.version = "1.2.3";
+    // A slow machine is no frozen process, but for the tests that say so.
+    if (!boot_clock_) options.freeze_limit = absl::InfiniteDuration();
     local_buses_.push_back(transport::NewLocalBus());
     // No jitter luck: every back-off is a hundredth of its cap.
     auto worker = Worker::Start(options, {.cluster = &bus,
@@ -125,7 +127,8 @@ class ClusterTest : public ::testing::Test {
                                               [this] {
                                                 ++backoffs_;
                                                 return 0.01;
-                                              }});
+                                              },
+                                          .boot_clock_ns = boot_clock_});
     EXPECT_TRUE(worker.ok()) << worker.status();
     workers_.push_back(std::move(*worker));
     return *workers_.back();
@@ -195,6 +198,7 @@ class ClusterTest : public ::testing::Test {
   }
 
   const transport::Subjects subjects_;
+  std::function<int64_t()> boot_clock_;          // likewise
   transport::BlobStore* checkpoints_ = nullptr;  // of workers started from now on
   std::atomic<int> backoffs_ = 0;                // how often a worker waited before it tried again
   std::unique_ptr<transport::Bus> bus_ = transport::NewLocalBus();

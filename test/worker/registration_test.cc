@@ -1,6 +1,7 @@
 // A worker's life as its coordinator sees it: registration, heartbeats, reconnects, departure.
 #include "absl/strings/str_cat.h"
 
+#include "test/support/wait.h"
 #include "test/worker/cluster_fixture.h"
 #include "test/worker/switched_bus.h"
 
@@ -132,7 +133,9 @@ TEST_F(RegistrationTest, KeepsItsPipelinesWithoutABrokerAndRegistersOnReconnect)
   connection.Set(true);
   ASSERT_TRUE(coordinator.registrations.WaitForSize(2));
   EXPECT_EQ(coordinator.registrations.items()[1].running(0).pipeline_id(), id);
-  EXPECT_TRUE(Inject("w-1", InjectOf(id, MakeEvent("In"))).ok());
+  // Once the answer to that has come too.
+  EXPECT_TRUE(
+      testing::WaitUntil([&] { return Inject("w-1", InjectOf(id, MakeEvent("In"))).ok(); }));
   workers_.clear();  // before its connection
 }
 
