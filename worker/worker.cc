@@ -112,7 +112,8 @@ class Worker::Shell {
     host_.Join(cluster, subjects_, checkpoints);
     ASSIGN_OR_RETURN(commands_, CommandService::Start({.worker_id = options_.worker_id,
                                                        .incarnation = incarnation_,
-                                                       .version = options_.version},
+                                                       .version = options_.version,
+                                                       .on_ping = [this] { OnLeaderHeard(); }},
                                                       cluster, host_));
     // Who sends a command over another connection once we have returned is heard. Without a broker
     // there is nothing to wait for: the transport subscribes when it connects.
@@ -203,6 +204,13 @@ class Worker::Shell {
     return "";
   }
 
+  // ---- on any thread
+
+  void OnLeaderHeard() {
+    if (registered_) return;  // pings are many
+    strand_->Post([this] { Perform(session_.OnLeaderHeard()); });
+  }
+
   // ---- on the watchdog
 
   void Watch() {
@@ -264,10 +272,11 @@ class Worker::Shell {
   };
 
   void OnRegisterReply(const Asked& asked, const absl::StatusOr<RegisterWorkerResponse>& response) {
-    const uint64_t attempt = asked.attempt;
+    Session::Failure failure = Session::Failure::kRefused;
     if (response.ok()) {
       if (AcceptLeader(response->leader_epoch())) {
-        Perform(session_.OnRegistered(attempt, absl::Seconds(response->heartbeat_interval_secs())));
+        Perform(session_.OnRegistered(asked.attempt,
+                                      absl::Seconds(response->heartbeat_interval_secs())));
         if (session_.registered()) {
           host_.Resume(asked.suspension,
                        {response->superseded().begin(), response->superseded().end()},
@@ -280,10 +289,11 @@ class Worker::Shell {
                  << " is in use by another live process; retrying until it is gone: "
                  << response.status().message();
     } else {
+      if (absl::IsUnavailable(response.status())) failure = Session::Failure::kNoLeader;
       LOG_EVERY_N(WARNING, 10) << "registration of worker " << options_.worker_id
                                << " failed, retrying: " << response.status().message();
     }
-    Perform(session_.OnRegisterFailed(attempt));
+    Perform(session_.OnRegisterFailed(asked.attempt, failure));
   }
 
   // A registration answered by a leader below the highest seen: most likely one that has just been

@@ -101,5 +101,16 @@ TEST_F(FailoverClusterTest, ADrainedWorkerIsEmptyAndGone) {
   EXPECT_EQ(cluster_.Get("/workers/worker-0").status, 404);
 }
 
+TEST_F(FailoverClusterTest, AWorkerThatIsAskedToStopIsDrainedFirst) {
+  EXPECT_EQ(Count(), "1");
+  cluster_.worker(0).Signal(SIGTERM);
+  EXPECT_EQ(cluster_.worker(0).Wait(), 0);
+  EXPECT_THAT(cluster_.worker(0).Log(), ::testing::HasSubstr("worker worker-0 is drained"));
+  EXPECT_EQ(Where(), "\"worker-1\"");
+  EXPECT_EQ(Count(), "2");
+  EXPECT_EQ(cluster_.Get("/migrations").At("/migrations/0/reason"), "\"drain\"");
+  EXPECT_EQ(cluster_.Get("/workers/worker-0").status, 404);
+}
+
 }  // namespace
 }  // namespace varpulis::testing

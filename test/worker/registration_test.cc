@@ -57,6 +57,15 @@ TEST_F(RegistrationTest, KeepsTryingUntilACoordinatorIsThere) {
   EXPECT_TRUE(IsRegistered(coordinator, worker));
 }
 
+TEST_F(RegistrationTest, ALeaderThatPingsItIsAskedAtOnce) {
+  backoff_ = 1000;  // by itself it would not ask again in this test
+  Worker& worker = StartWorker("w-1");
+  ASSERT_TRUE(testing::WaitUntil([&] { return backoffs_ == 1; }));
+  ScriptedCoordinator coordinator(*bus_);
+  Ping("w-1");
+  EXPECT_TRUE(IsRegistered(coordinator, worker));
+}
+
 TEST_F(RegistrationTest, RetriesAfterAConflict) {
   ScriptedCoordinator coordinator(*bus_);
   coordinator.FailRegistrations(3, transport::MakeError("conflict", "w-1 lives elsewhere"));

@@ -13,8 +13,8 @@ namespace varpulis::reference {
 // VPL as vpl.md §2 and §3 have it, evaluated over the tree and maps of names: slow and obvious, and
 // written without a look at the engine.
 
-// What a program sees. `unspecified` is set when a result is one that vpl.md leaves open, or one that
-// takes this evaluator too long.
+// What a program sees. `unspecified` is set when a result is one that vpl.md leaves open, or one
+// that takes this evaluator too long.
 struct Environment {
   const Fields* fields = nullptr;
   std::string event_type;
