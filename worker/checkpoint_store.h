@@ -42,7 +42,8 @@ class CheckpointStore {
   // Of a placement epoch of at least `min_epoch`. An error: it could not be found out.
   void LoadNewest(const std::string& group, const std::string& pipeline, uint32_t replica,
                   uint64_t min_epoch, LoadCallback done);
-  void Forget(const std::string& group, const std::string& pipeline, uint32_t replica);
+  void Forget(const std::string& group, const std::string& pipeline, uint32_t replica,
+              const std::function<void(absl::Status)>& done);
 
  private:
   transport::BlobStore* const blobs_;
