@@ -46,6 +46,10 @@ absl::Status Run() {
   transport::NatsConnection& connection = *broker.connection;
   const transport::Subjects subjects(FLAGS_subject_prefix);
 
+  const transport::Subjects::Stream checkpoint_stream = subjects.CheckpointStream();
+  const std::unique_ptr<transport::BlobStore> checkpoints = connection.OpenBlobStore(
+      {.stream = checkpoint_stream.name, .subject = checkpoint_stream.subject});
+
   coordinator::CoordinatorOptions options;
   options.id = id;
   options.subject_prefix = FLAGS_subject_prefix;
@@ -70,7 +74,8 @@ absl::Status Run() {
                           return connection.OpenKeyValue({.bucket = subjects.LeaseBucket(),
                                                           .ttl = coordinator::kLeaseTtl,
                                                           .memory_storage = true});
-                        }}));
+                        },
+                    .checkpoints = checkpoints.get()}));
   LOG(INFO) << "coordinator " << id << " ready: " << HttpAddress(FLAGS_bind, http->port())
             << ", broker " << connection.connected_url();
   NotifyReady();

@@ -58,6 +58,9 @@ DEFINE_uint32(
     "as the broker allows");
 DEFINE_uint32(output_max_age, 86'400,
               "seconds for which the outputs of exactly-once groups stay stored");
+DEFINE_uint32(
+    drain_timeout, 30,
+    "seconds given to the cluster, at shutdown, to move this worker's pipelines; 0: none");
 DEFINE_string(cors_origins, "", "origins allowed to call from a browser, comma separated");
 DEFINE_uint32(workers, 2, "number of workers (simulate: threads, with --immediate)");
 DEFINE_uint32(worker_port, 9000, "HTTP port of the first worker; the next ones follow");
@@ -131,6 +134,7 @@ constexpr FlagSpec kFlags[] = {
     {"checkpoint_max_mb", 0, nullptr, "MB", 0, 100'000'000},
     {"input_max_mb", 0, nullptr, "MB", 0, 100'000'000},
     {"output_max_age", 0, nullptr, "SECONDS", 60, 100'000'000},
+    {"drain_timeout", 0, nullptr, "SECONDS", 0, kLongestPeriod},
     {"cors_origins", 0, nullptr, "ORIGINS"},
     {"workers", 0, nullptr, "N", 1, 256},
     {"worker_port", 0, nullptr, "PORT", 0, kLastPort},
@@ -250,7 +254,7 @@ absl::Span<const Command> Commands() {
        "Start a worker, alone or registered with a coordinator",
        nullptr,
        {"port", "bind", "api_key", "coordinator", "worker_id", "advertise_address", "max_pipelines",
-        "checkpoint_interval", "checkpoint_max_mb", "input_max_mb", "output_max_age",
+        "checkpoint_interval", "checkpoint_max_mb", "input_max_mb", "output_max_age", "drain_timeout",
         VARPULIS_NATS_FLAGS}},
       {"gateway",
        "Run the HTTP API of a coordinator alone, as a NATS client",

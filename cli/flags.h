@@ -45,6 +45,7 @@ DECLARE_uint32(checkpoint_interval);
 DECLARE_uint32(checkpoint_max_mb);
 DECLARE_uint32(input_max_mb);
 DECLARE_uint32(output_max_age);
+DECLARE_uint32(drain_timeout);
 DECLARE_string(cors_origins);
 DECLARE_uint32(workers);
 DECLARE_uint32(worker_port);

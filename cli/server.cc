@@ -63,6 +63,17 @@ absl::StatusOr<std::unique_ptr<transport::NatsConnection>> JoinForEver(
   }
 }
 
+// Lets the cluster take over what runs here, as long as somebody leads it and nobody is impatient.
+void DrainFirst(worker::Worker& worker) {
+  const absl::Status drained =
+      worker.Drain(absl::Seconds(FLAGS_drain_timeout), SleepUnlessShutdown);
+  if (drained.ok()) {
+    LOG(INFO) << "worker " << worker.worker_id() << " is drained";
+  } else {
+    LOG(WARNING) << "worker " << worker.worker_id() << " goes undrained: " << drained.message();
+  }
+}
+
 absl::Status Run() {
   const std::string id = FLAGS_worker_id.empty() ? NewUuid() : FLAGS_worker_id;
   RETURN_IF_ERROR(transport::ValidateWorkerId(id), Annotate("--worker-id"));
@@ -111,7 +122,9 @@ absl::Status Run() {
                                    [&connection] { return connection->server_id(); },
                                    {.checkpoints = checkpoints.get(), .streams = streams.get()}));
       LOG(INFO) << "worker " << id << " joined, broker " << connection->connected_url();
-      reason = WaitForShutdown();
+      reason = WaitForShutdownRequest();
+      if (FLAGS_drain_timeout > 0) DrainFirst(*worker);
+      LetNextSignalEnd();
     }
   } else {
     reason = WaitForShutdown();

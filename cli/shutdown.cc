@@ -39,6 +39,12 @@ void BlockShutdownSignals() {
 }
 
 absl::Status WaitForShutdown() {
+  absl::Status reason = WaitForShutdownRequest();
+  LetNextSignalEnd();
+  return reason;
+}
+
+absl::Status WaitForShutdownRequest() {
   const sigset_t signals = ShutdownSignals();
   int signal = 0;
   sigwait(&signals, &signal);
@@ -49,14 +55,18 @@ absl::Status WaitForShutdown() {
       reason = TheRequest().reason;
     } else {
       LOG(INFO) << "got " << (signal == SIGINT ? "SIGINT" : "SIGTERM")
-                << ", shutting down (once more ends at once)";
+                << ", shutting down (once more is faster)";
     }
   }
-  // Whoever is impatient gets the default action back.
+  return reason;
+}
+
+// Whoever is impatient gets the default action back.
+void LetNextSignalEnd() {
+  const sigset_t signals = ShutdownSignals();
   std::signal(SIGINT, SIG_DFL);
   std::signal(SIGTERM, SIG_DFL);
   pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
-  return reason;
 }
 
 bool SleepUnlessShutdown(absl::Duration duration) {

@@ -14,6 +14,11 @@ void BlockShutdownSignals();
 // status. A second signal during the shutdown that follows ends the process at once.
 absl::Status WaitForShutdown();
 
+// The same in two steps, for what may take a while in between: signals that come there do nothing,
+// but SleepUnlessShutdown takes one.
+absl::Status WaitForShutdownRequest();
+void LetNextSignalEnd();
+
 // Waits for `duration`; true when SIGINT or SIGTERM arrived meanwhile.
 bool SleepUnlessShutdown(absl::Duration duration);
 

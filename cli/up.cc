@@ -76,10 +76,11 @@ absl::Status StartCoordinator(Environment environment, const ReadySocket& ready,
 absl::Status StartWorkers(const Environment& environment, Children* children) {
   for (uint32_t i = 0; i < FLAGS_workers; ++i) {
     const uint32_t port = FLAGS_worker_port == 0 ? 0 : FLAGS_worker_port + i;
-    RETURN_IF_ERROR(StartChild(
-        absl::StrCat("worker-", i),
-        {"server", absl::StrCat("--port=", port), absl::StrCat("--worker-id=worker-", i)},
-        environment, children));
+    RETURN_IF_ERROR(
+        StartChild(absl::StrCat("worker-", i),
+                   {"server", absl::StrCat("--port=", port), absl::StrCat("--worker-id=worker-", i),
+                    "--drain-timeout=0"},  // all of it ends
+                   environment, children));
   }
   return absl::OkStatus();
 }

@@ -102,7 +102,8 @@ void Candidacy::BeginOffice(std::shared_ptr<const Tenure> tenure) {
                               strand->Post([this, office, why = std::move(why)] {
                                 OnStoodDown(office, why);
                               });
-                            }},
+                            },
+                        .checkpoints = deps_.checkpoints},
       tenure_);
   runtime->Start([this, strand = strand_, office](absl::Status status) {
     strand->Post([this, office, status = std::move(status)] { OnStarted(office, status); });

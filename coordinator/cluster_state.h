@@ -106,7 +106,8 @@ struct Group {
   varpulis::v1::GroupStatus Status() const;
 };
 
-// A copy on a worker that must go: of a deleted group, or of an epoch that was replaced.
+// A copy on a worker that must go: of a deleted group, or of an epoch that was replaced. Without a
+// worker: only the checkpoints of a deleted group, while the copy's worker does not answer.
 struct CopyKey {
   PlacementKey placement;
   WorkerId worker;

@@ -61,6 +61,7 @@ struct UndeployAnswered {
   CopyKey copy;
   uint64_t epoch = 0;
   absl::Status result;
+  bool by_leader = false;  // there was no worker to ask: the answer to a ForgetCheckpoints
 };
 struct PingAnswered {
   varpulis::v1::PingResponse answer;

@@ -31,6 +31,12 @@ struct SendUndeploy {
   CopyKey copy;
   varpulis::v1::UndeployPipelineRequest request;
 };
+// The checkpoints of a copy whose group is deleted, and which no worker can be asked to forget.
+// Comes back as UndeployAnswered.
+struct ForgetCheckpoints {
+  CopyKey copy;
+  uint64_t epoch = 0;
+};
 // Ask whether the worker's process lives; comes back as PingAnswered or PingUnanswered.
 struct SendPing {
   WorkerId worker;
@@ -56,6 +62,7 @@ struct Effects {
   std::vector<StateWrite> writes;
   std::vector<SendDeploy> deploys;
   std::vector<SendUndeploy> undeploys;
+  std::vector<ForgetCheckpoints> forgets;
   std::vector<SendCheckpoint> checkpoints;
   std::vector<SendPing> pings;
   std::vector<CheckIncumbent> checks;
@@ -65,9 +72,9 @@ struct Effects {
   std::vector<std::string> warnings;  // for the log
 
   bool empty() const {
-    return writes.empty() && deploys.empty() && undeploys.empty() && checkpoints.empty() &&
-           pings.empty() && checks.empty() && rerouted.empty() && notices.empty() &&
-           answers.empty() && warnings.empty();
+    return writes.empty() && deploys.empty() && undeploys.empty() && forgets.empty() &&
+           checkpoints.empty() && pings.empty() && checks.empty() && rerouted.empty() &&
+           notices.empty() && answers.empty() && warnings.empty();
   }
 };
 

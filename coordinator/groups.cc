@@ -75,8 +75,10 @@ varpulis::v1::DeleteGroupResponse DeletedSoFar(Step& step, Group& group) {
   std::set<std::string> pending;
   if (group.removals > 0) {
     ForEachCopy(group, [&](const PlacementKey& key, const Placement& placement) {
-      if (step.state.removals.contains({key, placement.worker}))
+      if (step.state.removals.contains({key, placement.worker}) &&
+          step.state.FindWorker(placement.worker) != nullptr) {
         pending.insert(placement.worker.str());
+      }
     });
   }
   for (const std::string& worker : pending) response.add_pending(worker);
@@ -100,6 +102,16 @@ void AnswerDeleteAgain(Step& step, const DeleteGroup& command) {
   varpulis::v1::DeleteGroupResponse response;
   response.set_torn_down(true);
   step.Reply(command.reply, std::move(response));
+}
+
+// The worker may never come back; it forgets once more when it does, for it may have stored more.
+void ForgetWithoutWorker(Step& step, const PlacementKey& key) {
+  const auto [added, is_new] = step.state.removals.try_emplace({key, WorkerId()});
+  if (!is_new) return;
+  added->second.tombstone = true;
+  added->second.tried = true;
+  ++step.state.FindGroup(key.group)->removals;
+  StartRemoval(step, added->first, added->second);
 }
 
 // The tombstone has done its work.
@@ -224,10 +236,6 @@ void Delete(Step& step, const DeleteGroup& command) {
     if (const auto held = state.assigned.find(placement.worker); held != state.assigned.end()) {
       held->second.erase(key);
     }
-    if (state.FindWorker(placement.worker) == nullptr) {
-      step.Write(ForgetPlacement(key));
-      return;  // deleted with all it ran
-    }
     AbandonMove(step, key, "its group was deleted");
     ++group.removals;
     ++group.removals_untried;
@@ -248,15 +256,17 @@ void FinishUndeploy(Step& step, const UndeployAnswered& command) {
   Removal& removal = found->second;
   removal.in_flight = false;
   ++removal.attempts;
+  const Worker* worker = step.state.FindWorker(command.copy.worker);
   const bool gone = command.result.ok() || absl::IsNotFound(command.result);
-  if (gone && removal.epoch <= command.epoch) {
+  const bool came_back = command.by_leader && worker != nullptr;  // perhaps with the copy
+  if (gone && removal.epoch <= command.epoch && !came_back) {
     ConfirmRemoval(step, command.copy);
     return ContinueDrains(step);
   }
   removal.retry_at = step.now + step.Backoff(removal.attempts);
-  if (const Worker* worker = step.state.FindWorker(command.copy.worker);
-      worker != nullptr && worker->unhealthy) {
+  if (worker != nullptr && worker->unhealthy) {
     removal.retry_at = absl::InfiniteFuture();  // RetryNow: when it is back
+    if (removal.tombstone) ForgetWithoutWorker(step, command.copy.placement);
   }
   if (removal.tombstone) {
     Group& group = *step.state.FindGroup(command.copy.placement.group);

@@ -177,6 +177,10 @@ void RemoveCopy(Step& step, const CopyKey& copy, uint64_t epoch) {
 void StartRemoval(Step& step, const CopyKey& copy, Removal& removal) {
   removal.in_flight = true;
   removal.retry_at = absl::InfiniteFuture();
+  if (step.state.FindWorker(copy.worker) == nullptr) {
+    step.effects.forgets.push_back({copy, removal.epoch});
+    return;
+  }
   varpulis::v1::UndeployPipelineRequest request;
   request.set_leader_epoch(step.state.leader_epoch);
   request.set_pipeline_id(removal.pipeline_id.str());
@@ -184,7 +188,24 @@ void StartRemoval(Step& step, const CopyKey& copy, Removal& removal) {
   request.set_name(copy.placement.pipeline);
   request.set_replica(copy.placement.replica);
   request.set_placement_epoch(removal.epoch);
+  request.set_forget(removal.tombstone);
   step.effects.undeploys.push_back({copy, std::move(request)});
+}
+
+std::vector<std::string> SupersededCopies(
+    const ClusterState& state, const WorkerId& worker,
+    const google::protobuf::RepeatedPtrField<RunningPipeline>& running) {
+  std::vector<std::string> superseded;
+  for (const RunningPipeline& copy : running) {
+    const PlacementKey key = KeyOf(copy);
+    const Placement* placement = state.FindPlacement(key);
+    if (placement == nullptr) continue;  // nobody's that we know of
+    if (state.FindGroup(key.group)->deleted || copy.placement_epoch() < placement->epoch ||
+        (copy.placement_epoch() == placement->epoch && placement->worker != worker)) {
+      superseded.push_back(copy.pipeline_id());
+    }
+  }
+  return superseded;
 }
 
 void RunDue(Step& step) {
@@ -226,7 +247,7 @@ void RunDue(Step& step) {
   std::vector<CopyKey> nobody;
   for (auto& [copy, removal] : state.removals) {
     if (removal.in_flight || removal.retry_at > step.now) continue;
-    if (state.FindWorker(copy.worker) == nullptr) {
+    if (state.FindWorker(copy.worker) == nullptr && !removal.tombstone) {
       nobody.push_back(copy);
     } else {
       StartRemoval(step, copy, removal);

@@ -38,7 +38,14 @@ void Redeploy(Step& step, Group& group, const PlacementKey& key, Placement& plac
 // This copy must go, if its epoch is not above `epoch`.
 void RemoveCopy(Step& step, const CopyKey& copy, uint64_t epoch);
 
-// Sends (or repeats) the order to remove a copy.
+// Sends (or repeats) the order to remove a copy; of a tombstone the checkpoints go too, if need be
+// by the leader's own hand.
+// REQUIRES: the worker is known, or it is a tombstone's.
 void StartRemoval(Step& step, const CopyKey& copy, Removal& removal);
+
+// The ids of the copies in `running`, which `worker` reports, that are not wanted there any more.
+std::vector<std::string> SupersededCopies(
+    const ClusterState& state, const WorkerId& worker,
+    const google::protobuf::RepeatedPtrField<varpulis::v1::RunningPipeline>& running);
 
 }  // namespace varpulis::coordinator

@@ -41,6 +41,10 @@ void Welcome(Step& step, const RegisterWorker& command, const std::string& incar
       std::max<int64_t>(1, absl::ToInt64Seconds(step.policy.heartbeat_interval)));
   if (!incarnation.empty()) response.set_incarnation(incarnation);
   response.set_leader_epoch(step.state.leader_epoch);
+  for (std::string& id : SupersededCopies(step.state, WorkerId(command.request.worker_id()),
+                                          command.request.running())) {
+    response.add_superseded(std::move(id));
+  }
   step.Reply(command.reply, std::move(response));
 }
 
@@ -199,8 +203,13 @@ void Deregister(Step& step, const DeleteWorker& command) {
                       .placements_affected = response.placements_affected()});
   // Nobody is left to confirm what it was told to remove.
   std::vector<CopyKey> gone;
-  for (const auto& [copy, removal] : state.removals) {
-    if (copy.worker == command.worker) gone.push_back(copy);
+  for (auto& [copy, removal] : state.removals) {
+    if (copy.worker != command.worker) continue;
+    if (removal.tombstone) {
+      StartRemoval(step, copy, removal);
+    } else {
+      gone.push_back(copy);
+    }
   }
   for (const CopyKey& copy : gone) ConfirmRemoval(step, copy);
   step.Notify("worker_left", command.worker.str(), "the worker was deleted");

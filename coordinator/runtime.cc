@@ -80,7 +80,8 @@ Runtime::Runtime(CoordinatorOptions options, Coordinator::Deps deps,
       leased_bus_(tenure_ == nullptr ? nullptr : MakeLeasedBus(deps.bus, tenure_)),
       deps_{.bus = leased_bus_ == nullptr ? deps.bus : *leased_bus_,
             .open_log = std::move(deps.open_log),
-            .on_stood_down = std::move(deps.on_stood_down)},
+            .on_stood_down = std::move(deps.on_stood_down),
+            .checkpoints = deps.checkpoints},
       policy_(PolicyOf(options_)),
       lanes_(kCommandsPerWorker),
       strand_(std::make_shared<Strand>("coordinator")),
@@ -235,6 +236,7 @@ void Runtime::Flush() {
 void Runtime::CarryOut(Effects effects) {
   for (SendDeploy& deploy : effects.deploys) Send(std::move(deploy));
   for (SendUndeploy& undeploy : effects.undeploys) Send(std::move(undeploy));
+  for (const ForgetCheckpoints& forget : effects.forgets) Send(forget);
   for (SendCheckpoint& checkpoint : effects.checkpoints) Send(std::move(checkpoint));
   for (const SendPing& ping : effects.pings) Send(ping);
   for (CheckIncumbent& check : effects.checks) AskIncumbent(std::move(check), 1);
@@ -321,6 +323,21 @@ void Runtime::Send(SendUndeploy undeploy) {
           });
         });
   });
+}
+
+void Runtime::Send(const ForgetCheckpoints& forget) {
+  const auto answer = [this, strand = strand_, forget](const absl::Status& forgotten) {
+    strand->Post([this, forget, forgotten] {
+      // Without JetStream there is nothing to forget.
+      Handle(UndeployAnswered{forget.copy, forget.epoch,
+                              absl::IsFailedPrecondition(forgotten) ? absl::OkStatus() : forgotten,
+                              true});
+    });
+  };
+  if (deps_.checkpoints == nullptr) return answer(absl::OkStatus());
+  const PlacementKey& key = forget.copy.placement;
+  deps_.checkpoints->Forget(policy_.subjects.Checkpoint(key.group.str(), key.pipeline, key.replica),
+                            answer);
 }
 
 void Runtime::Send(const SendPing& ping) {

@@ -111,6 +111,7 @@ class Runtime {
   void RenewRouting();
   void Send(SendDeploy deploy);
   void Send(SendUndeploy undeploy);
+  void Send(const ForgetCheckpoints& forget);
   void Send(const SendPing& ping);
   void Send(SendCheckpoint checkpoint);
   void AskIncumbent(CheckIncumbent check, int attempt);

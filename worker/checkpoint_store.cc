@@ -98,13 +98,10 @@ void CheckpointStore::OldestPosition(const std::string& group, const std::string
 }
 
 void CheckpointStore::Forget(const std::string& group, const std::string& pipeline,
-                             uint32_t replica) {
-  if (blobs_ == nullptr) return;
-  const std::string name = subjects_.Checkpoint(group, pipeline, replica);
-  blobs_->Forget(name, [name](const absl::Status& status) {
-    if (!status.ok() && !absl::IsFailedPrecondition(status)) {
-      LOG(WARNING) << "the checkpoints of " << name << " remain: " << status.message();
-    }
+                             uint32_t replica, const std::function<void(absl::Status)>& done) {
+  if (blobs_ == nullptr) return done(absl::OkStatus());
+  blobs_->Forget(subjects_.Checkpoint(group, pipeline, replica), [done](absl::Status status) {
+    done(absl::IsFailedPrecondition(status) ? absl::OkStatus() : std::move(status));
   });
 }
 

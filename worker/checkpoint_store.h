@@ -45,7 +45,8 @@ class CheckpointStore {
   // The lowest input position of those that are kept. NOT_FOUND: there are none.
   void OldestPosition(const std::string& group, const std::string& pipeline, uint32_t replica,
                       transport::BlobStore::MarkCallback done);
-  void Forget(const std::string& group, const std::string& pipeline, uint32_t replica);
+  void Forget(const std::string& group, const std::string& pipeline, uint32_t replica,
+              const std::function<void(absl::Status)>& done);
 
  private:
   transport::BlobStore* const blobs_;

@@ -103,6 +103,7 @@ void CommandService::OnInjectBatch(WorkerInjectBatchRequest request,
 }
 
 void CommandService::OnPing(const PingRequest& request, Replier<PingResponse> reply) {
+  if (options_.on_ping) options_.on_ping();
   PingResponse response;
   response.set_worker_id(options_.worker_id);
   response.set_incarnation(options_.incarnation);

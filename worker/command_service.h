@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -21,6 +22,7 @@ class CommandService {
     std::string incarnation;
     std::string version;
     absl::Duration drain_timeout = absl::Seconds(30);
+    std::function<void()> on_ping = {};  // a leader has pinged us
   };
 
   static absl::StatusOr<std::unique_ptr<CommandService>> Start(Options options, transport::Bus& bus,

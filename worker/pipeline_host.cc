@@ -363,11 +363,13 @@ void PipelineHost::UndeployNow(const std::shared_ptr<UndeployPipelineRequest>& r
     return;
   }
   StopEach(std::move(removed), [this, request, by_name, done] {
-    if (request->forget() && by_name) {
-      store_->Forget(request->group_id(), request->name(), request->replica());
-      ForgetStreams(*request);
-    }
-    done(Ok());
+    if (!request->forget() || !by_name) return done(Ok());
+    ForgetStreams(*request);
+    store_->Forget(request->group_id(), request->name(), request->replica(),
+                   [done](const absl::Status& forgotten) {
+                     if (!forgotten.ok()) return done(forgotten);  // to be told again
+                     done(Ok());
+                   });
   });
 }
 

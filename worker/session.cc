@@ -10,6 +10,7 @@ Session::Session(Policy policy, std::function<double()> random)
 
 Session::Actions Session::OnStarted(bool connected) {
   connected_ = connected;
+  eager_left_ = policy_.eager_attempts;
   return connected ? Register() : Actions{};
 }
 
@@ -17,6 +18,7 @@ Session::Actions Session::OnConnected() {
   if (connected_) return {};
   connected_ = true;
   failures_ = 0;
+  eager_left_ = policy_.eager_attempts;
   if (state_ == State::kDraining) return OnTimer();
   // Also when registered before: the broker may have come back with another coordinator behind it,
   // and one that knows this incarnation answers at once.
@@ -38,10 +40,19 @@ Session::Actions Session::OnRegistered(uint64_t attempt, absl::Duration interval
   return {.send_register = {}, .send_heartbeat = true, .wake_in = policy_.heartbeat_interval};
 }
 
-Session::Actions Session::OnRegisterFailed(uint64_t attempt) {
+Session::Actions Session::OnRegisterFailed(uint64_t attempt, Failure failure) {
   if (!IsCurrent(attempt)) return {};
   pending_ = false;
-  return Backoff();
+  awaits_leader_ = failure == Failure::kNoLeader;
+  if (!awaits_leader_ || eager_left_ == 0) return Backoff();
+  --eager_left_;
+  return {
+      .send_register = {}, .send_heartbeat = false, .wake_in = policy_.eager_backoff * random_()};
+}
+
+Session::Actions Session::OnLeaderHeard() {
+  if (!awaits_leader_ || !connected_ || pending_ || state_ == State::kDraining) return {};
+  return Register();
 }
 
 Session::Actions Session::OnHeartbeatRefused() {
@@ -83,6 +94,7 @@ Session::Actions Session::OnLeaving() {
 
 Session::Actions Session::Register() {
   pending_ = true;
+  awaits_leader_ = false;
   return {.send_register = ++attempt_, .send_heartbeat = false, .wake_in = {}};
 }
 

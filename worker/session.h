@@ -16,16 +16,23 @@ namespace varpulis::worker {
 //       ▲                        │  ▲                 │    │
 //       └── disconnected ────────┘  │   heartbeat     │    │ disconnected
 //                                   │   refused       ▼    ▼
-//             error: back-off 1–30 s└──────────────── lost
+//     error: back-off 0.1 s, 1–30 s └──────────────── lost
 //
 // Draining (the process is leaving) only heartbeats. It never gives up: a coordinator may be an
 // hour late. "No leader" does not make a worker lost: it runs on, and asks more often.
 class Session {
  public:
   enum class State { kConnecting, kRegistered, kLost, kDraining };
+  // Why a registration failed: there is no leader that could take it, which passes soon after a
+  // broker's restart or in an election, or there is one that does not want us.
+  enum class Failure { kNoLeader, kRefused };
 
   struct Policy {
     absl::Duration heartbeat_interval = absl::Seconds(5);
+    // While no leader is there: the first attempts after a connection, for about a second.
+    // Pipelines that wait for the registration would wait for the back-off as well.
+    absl::Duration eager_backoff = absl::Milliseconds(100);
+    int eager_attempts = 20;
     absl::Duration min_backoff = absl::Seconds(1);
     absl::Duration max_backoff = absl::Seconds(30);
     // Pause between heartbeats that nobody heard: soon noticed by the next leader.
@@ -49,7 +56,9 @@ class Session {
   Actions OnDisconnected();
   // `interval` is the coordinator's wish; zero: keep ours.
   Actions OnRegistered(uint64_t attempt, absl::Duration interval);
-  Actions OnRegisterFailed(uint64_t attempt);
+  Actions OnRegisterFailed(uint64_t attempt, Failure failure);
+  // A leader has spoken to us: whoever waits for one need not wait longer.
+  Actions OnLeaderHeard();
   // The coordinator does not know this worker, or wants it to say again what it runs.
   Actions OnHeartbeatRefused();
   // Nobody serves heartbeats at the moment.
@@ -74,6 +83,8 @@ class Session {
   bool pending_ = false;  // attempt_ is under way
   uint64_t attempt_ = 0;
   int failures_ = 0;  // in a row; forgotten once a heartbeat interval has passed in peace
+  int eager_left_ = 0;
+  bool awaits_leader_ = false;  // the last attempt found none
 };
 
 }  // namespace varpulis::worker

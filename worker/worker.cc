@@ -1,5 +1,7 @@
 #include "worker/worker.h"
 
+#include <time.h>
+
 #include <algorithm>
 #include <atomic>
 #include <optional>
@@ -18,6 +20,7 @@
 #include "transport/rpc.h"
 #include "transport/subjects.h"
 #include "worker/command_service.h"
+#include "worker/liveness_gate.h"
 #include "worker/local_service.h"
 #include "worker/pipeline_host.h"
 #include "worker/session.h"
@@ -26,6 +29,8 @@ namespace varpulis::worker {
 namespace {
 
 using varpulis::v1::DeleteWorkerResponse;
+using varpulis::v1::DrainWorkerRequest;
+using varpulis::v1::DrainWorkerResponse;
 using varpulis::v1::Heartbeat;
 using varpulis::v1::HeartbeatResponse;
 using varpulis::v1::RegisterWorkerRequest;
@@ -35,6 +40,12 @@ using varpulis::v1::WorkerRequest;
 constexpr absl::Duration kRegisterTimeout = absl::Seconds(5);
 constexpr absl::Duration kFlushTimeout = absl::Seconds(1);
 constexpr absl::Duration kDeregisterTimeout = absl::Seconds(2);
+constexpr absl::Duration kStampInterval = absl::Milliseconds(20);
+// Draining: how often to look, and for how long there may be no leader, or no progress.
+constexpr absl::Duration kDrainLook = absl::Milliseconds(100);
+constexpr absl::Duration kDrainCallTimeout = absl::Seconds(1);
+constexpr absl::Duration kDrainUnheard = absl::Seconds(2);
+constexpr absl::Duration kDrainStuck = absl::Seconds(5);
 
 WorkerOptions Completed(WorkerOptions options) {
   if (options.worker_id.empty()) options.worker_id = NewUuid();
@@ -45,6 +56,13 @@ WorkerOptions Completed(WorkerOptions options) {
 
 WorkerDeps Completed(WorkerDeps deps) {
   if (!deps.wall_clock_ns) deps.wall_clock_ns = [] { return absl::GetCurrentTimeNanos(); };
+  if (!deps.boot_clock_ns) {
+    deps.boot_clock_ns = [] {
+      timespec now;
+      clock_gettime(CLOCK_BOOTTIME, &now);
+      return absl::ToInt64Nanoseconds(absl::DurationFromTimespec(now));
+    };
+  }
   if (!deps.random) {
     deps.random = [engine = std::mt19937_64(std::random_device()())]() mutable {
       return std::uniform_real_distribution<double>(0, 1)(engine);
@@ -62,11 +80,13 @@ class Worker::Shell {
   Shell(WorkerOptions options, WorkerDeps deps)
       : options_(Completed(std::move(options))),
         deps_(Completed(std::move(deps))),
+        gate_(options_.freeze_limit),
         host_({.subjects = transport::Subjects(options_.subject_prefix),
                .max_pipelines = options_.max_pipelines,
                .max_in_flight_events = options_.max_in_flight_events,
                .now = deps_.wall_clock_ns,
                .checkpoint_interval = options_.checkpoint_interval,
+               .may_process = [this] { return gate_.MayProcess(deps_.boot_clock_ns()); },
                .stored = options_.stored},
               {.cluster = nullptr, .local = deps_.local}),
         session_({.heartbeat_interval = options_.heartbeat_interval}, deps_.random) {}
@@ -93,7 +113,8 @@ class Worker::Shell {
     host_.Join(cluster, subjects_, stores);
     ASSIGN_OR_RETURN(commands_, CommandService::Start({.worker_id = options_.worker_id,
                                                        .incarnation = incarnation_,
-                                                       .version = options_.version},
+                                                       .version = options_.version,
+                                                       .on_ping = [this] { OnLeaderHeard(); }},
                                                       cluster, host_));
     // Who sends a command over another connection once we have returned is heard. Without a broker
     // there is nothing to wait for: the transport subscribes when it connects.
@@ -103,10 +124,16 @@ class Worker::Shell {
     }
     connection_ = cluster.AddConnectionListener([this](transport::ConnectionState state) {
       const bool connected = state == transport::ConnectionState::kConnected;
+      // At once: whoever cannot be reached is replaced.
+      if (!connected) host_.Suspend();
       strand_->Post([this, connected] {
         Perform(connected ? session_.OnConnected() : session_.OnDisconnected());
       });
     });
+    if (options_.freeze_limit < absl::InfiniteDuration()) {
+      watchdog_ = std::make_unique<Strand>("watchdog");
+      watchdog_->Post([this] { Watch(); });
+    }
     strand_->Post([this] {
       Perform(session_.OnStarted(cluster_->state() == transport::ConnectionState::kConnected));
     });
@@ -115,15 +142,56 @@ class Worker::Shell {
 
   void Stop(absl::Duration grace) {
     if (stopped_.exchange(true)) return;
-    const bool was_registered = registered_;
+    const bool was_registered = (registered_ || left_registered_) && !drained_;
     host_.RefuseDeploys();
     strand_->Post([this] { Perform(session_.OnLeaving()); });  // a heartbeat says that we drain
     host_.StopAll(grace);
+    watchdog_.reset();
     if (was_registered) Deregister();
     connection_.reset();
     commands_.reset();
     local_.reset();
     strand_->Stop();
+  }
+
+  absl::Status Drain(absl::Duration timeout, const std::function<bool(absl::Duration)>& pause) {
+    if (!registered_) return absl::FailedPreconditionError("not registered with a coordinator");
+    left_registered_ = true;
+    host_.RefuseDeploys();
+    strand_->Post([this] { Perform(session_.OnLeaving()); });
+    DrainWorkerRequest request;
+    request.set_worker_id(options_.worker_id);
+    request.set_timeout_secs(
+        static_cast<uint64_t>(std::max(absl::ToInt64Seconds(timeout), int64_t{1})));
+    request.set_wait(false);
+    const absl::Time deadline = absl::Now() + timeout;
+    absl::Time heard = absl::Now();
+    absl::Time moved = absl::Now();
+    int remaining = -1;
+    while (true) {
+      const auto answer = transport::CallAndWait<DrainWorkerResponse>(
+          *cluster_, subjects_.Api("workers", "drain"), request,
+          {.timeout = kDrainCallTimeout, .request_id = ""});
+      const absl::Time now = absl::Now();
+      // One that is empty is forgotten.
+      if (transport::ErrorCode(answer.status()) == "worker_not_found" ||
+          (answer.ok() && answer->status() == "drained")) {
+        drained_ = true;
+        return absl::OkStatus();
+      }
+      if (answer.ok()) {
+        heard = now;
+        if (remaining < 0 || answer->remaining_size() < remaining) moved = now;
+        remaining = answer->remaining_size();
+      } else if (now - heard > kDrainUnheard) {
+        return answer.status();
+      }
+      if (now - moved > kDrainStuck || now > deadline) {
+        return absl::DeadlineExceededError(
+            absl::StrCat(std::max(remaining, 0), " pipelines are still here"));
+      }
+      if (pause(kDrainLook)) return absl::CancelledError("asked to go at once");
+    }
   }
 
   bool registered() const { return registered_; }
@@ -135,6 +203,30 @@ class Worker::Shell {
     const bool clustered = deps_.cluster != nullptr || options_.joins_later;
     if (clustered && !registered_) return "not registered with a coordinator";
     return "";
+  }
+
+  // ---- on any thread
+
+  void OnLeaderHeard() {
+    if (registered_) return;  // pings are many
+    strand_->Post([this] { Perform(session_.OnLeaderHeard()); });
+  }
+
+  // ---- on the watchdog
+
+  void Watch() {
+    if (gate_.Stamp(deps_.boot_clock_ns())) {
+      LOG(WARNING) << "worker " << options_.worker_id
+                   << " stood still; its pipelines wait until it has registered again";
+      host_.Suspend();
+      strand_->Post([this] {  // as after a lost connection
+        Perform(session_.OnDisconnected());
+        if (cluster_->state() == transport::ConnectionState::kConnected) {
+          Perform(session_.OnConnected());
+        }
+      });
+    }
+    watchdog_->After(kStampInterval, [this] { Watch(); });
   }
 
   // ---- on the strand
@@ -165,31 +257,44 @@ class Worker::Shell {
     request.set_incarnation(incarnation_);
     request.set_version(options_.version);
     for (auto& placement : host_.Placements()) *request.add_running() = std::move(placement);
+    // What the answer can let go on: nothing that is held later than now.
+    const Asked asked{attempt, host_.suspensions(), gate_.closings()};
     // The callback may come after this object has gone; the strand, shared, then drops the task.
     transport::Call<RegisterWorkerResponse>(
         *cluster_, subjects_.Register(), request, {.timeout = kRegisterTimeout, .request_id = ""},
-        [this, strand = strand_, attempt](absl::StatusOr<RegisterWorkerResponse> response) {
-          strand->Post([this, attempt, response = std::move(response)] {
-            OnRegisterReply(attempt, response);
-          });
+        [this, strand = strand_, asked](absl::StatusOr<RegisterWorkerResponse> response) {
+          strand->Post(
+              [this, asked, response = std::move(response)] { OnRegisterReply(asked, response); });
         });
   }
 
-  void OnRegisterReply(uint64_t attempt, const absl::StatusOr<RegisterWorkerResponse>& response) {
+  struct Asked {
+    uint64_t attempt, suspension, closings;
+  };
+
+  void OnRegisterReply(const Asked& asked, const absl::StatusOr<RegisterWorkerResponse>& response) {
+    Session::Failure failure = Session::Failure::kRefused;
     if (response.ok()) {
       if (AcceptLeader(response->leader_epoch())) {
-        return Perform(
-            session_.OnRegistered(attempt, absl::Seconds(response->heartbeat_interval_secs())));
+        Perform(session_.OnRegistered(asked.attempt,
+                                      absl::Seconds(response->heartbeat_interval_secs())));
+        if (session_.registered()) {
+          host_.Resume(asked.suspension,
+                       {response->superseded().begin(), response->superseded().end()},
+                       [this, closings = asked.closings] { gate_.Open(closings); });
+        }
+        return;
       }
     } else if (transport::ErrorCode(response.status()) == "conflict") {
       LOG(ERROR) << "worker id " << options_.worker_id
                  << " is in use by another live process; retrying until it is gone: "
                  << response.status().message();
     } else {
+      if (absl::IsUnavailable(response.status())) failure = Session::Failure::kNoLeader;
       LOG_EVERY_N(WARNING, 10) << "registration of worker " << options_.worker_id
                                << " failed, retrying: " << response.status().message();
     }
-    Perform(session_.OnRegisterFailed(attempt));
+    Perform(session_.OnRegisterFailed(asked.attempt, failure));
   }
 
   // A registration answered by a leader below the highest seen: most likely one that has just been
@@ -259,6 +364,9 @@ class Worker::Shell {
   const std::string incarnation_ = NewUuid();
   std::atomic<bool> registered_{false};
   std::atomic<bool> stopped_{false};
+  std::atomic<bool> left_registered_{false};  // draining, the coordinator knows us
+  std::atomic<bool> drained_{false};          // it has forgotten us
+  LivenessGate gate_;
   PipelineHost host_;
 
   // Set by Join, before the first task on the strand and the first command.
@@ -272,6 +380,7 @@ class Worker::Shell {
   int stale_answers_ = 0;  // registrations in a row
 
   std::shared_ptr<Strand> strand_ = std::make_shared<Strand>("worker");
+  std::unique_ptr<Strand> watchdog_;
   std::unique_ptr<LocalService> local_;
   std::unique_ptr<CommandService> commands_;
   std::unique_ptr<transport::Subscription> connection_;
@@ -289,6 +398,11 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Start(WorkerOptions options, Wor
 absl::Status Worker::Join(transport::Bus& cluster, const std::string& subject_prefix,
                           std::function<std::string()> broker_id, Stores stores) {
   return shell_->Join(cluster, subject_prefix, std::move(broker_id), stores);
+}
+
+absl::Status Worker::Drain(absl::Duration timeout,
+                           const std::function<bool(absl::Duration)>& pause) {
+  return shell_->Drain(timeout, pause);
 }
 
 void Worker::Stop(absl::Duration grace) { shell_->Stop(grace); }

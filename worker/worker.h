@@ -28,6 +28,8 @@ struct WorkerOptions {
   // Between two checkpoints of a pipeline of the cluster; zero: only when asked and at the end.
   absl::Duration checkpoint_interval = absl::Seconds(10);
   StoredDeliveryOptions stored = {};
+  // A process that stood still for longer asks the cluster before it processes anything more.
+  absl::Duration freeze_limit = absl::Milliseconds(500);
 };
 
 struct WorkerDeps {
@@ -38,7 +40,8 @@ struct WorkerDeps {
   Stores stores = {};  // of `cluster`
   // For tests; empty: the system's.
   std::function<int64_t()> wall_clock_ns = {};
-  std::function<double()> random = {};  // in [0, 1)
+  std::function<double()> random = {};          // in [0, 1)
+  std::function<int64_t()> boot_clock_ns = {};  // CLOCK_BOOTTIME
 };
 
 // One worker: registers with the coordinator behind the bus, heartbeats, and runs the pipelines it
@@ -53,6 +56,11 @@ class Worker {
   // after Stop; by the thread that stops. Returns as Start does.
   absl::Status Join(transport::Bus& cluster, const std::string& subject_prefix,
                     std::function<std::string()> broker_id, Stores stores = {});
+
+  // Asks the coordinator to move everything off this worker, and waits until that is done. `pause`
+  // waits a moment between two looks; true: give up. Errors: nobody leads, nothing moves any more,
+  // `timeout` has passed. Stop is to follow in any case.
+  absl::Status Drain(absl::Duration timeout, const std::function<bool(absl::Duration)>& pause);
 
   ~Worker();  // Stop(zero), when that has not happened
 

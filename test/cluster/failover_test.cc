@@ -2,6 +2,8 @@
 
 #include <signal.h>
 
+#include <atomic>
+#include <future>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +28,8 @@ constexpr char kOne[] = R"json({
 
 class FailoverClusterTest : public ::testing::Test {
  protected:
+  explicit FailoverClusterTest(ClusterOptions options = {.workers = 2})
+      : cluster_(std::move(options)) {}
   void SetUp() override {
     ASSERT_TRUE(cluster_.Start());
     group_ = cluster_.Deploy(kOne);
@@ -51,7 +55,7 @@ class FailoverClusterTest : public ::testing::Test {
     return cluster_.Get("/pipeline-groups/" + group_).At(pointer);
   }
 
-  Cluster cluster_{{.workers = 2}};
+  Cluster cluster_;
   std::string group_;
 };
 
@@ -98,6 +102,80 @@ TEST_F(FailoverClusterTest, ADrainedWorkerIsEmptyAndGone) {
   EXPECT_EQ(reply.At("/pipelines_migrated"), "1");
   EXPECT_EQ(Where(), "\"worker-1\"");
   EXPECT_EQ(Count(), "2");
+  EXPECT_EQ(cluster_.Get("/workers/worker-0").status, 404);
+}
+
+TEST_F(FailoverClusterTest, AFrozenWorkerDoesNotGoOnWithWhatWasGivenAway) {
+  EXPECT_EQ(Count(), "1");
+  cluster_.worker(0).Signal(SIGSTOP);
+  const absl::Time stopped = absl::Now();
+  // Somebody has lost patience with it.
+  ASSERT_EQ(cluster_.Delete("/workers/worker-0").status, 200);
+  ASSERT_TRUE(WaitUntil([&] { return Where() == "\"worker-1\"" && Injects(); }));
+  // What is published meanwhile reaches the connections of both.
+  std::atomic<int> outputs = 0;
+  auto subscription = cluster_.bus().Subscribe({.subject = cluster_.subjects().Output(group_, "a")},
+                                               [&](transport::InboundMessage) { ++outputs; });
+  ASSERT_TRUE(subscription.ok());
+  ASSERT_TRUE(cluster_.bus().Flush(absl::Seconds(5)).ok());
+  ASSERT_TRUE(cluster_.bus()
+                  .Publish({.subject = cluster_.subjects().Pipeline(group_, "_external", "a"),
+                            .payload = R"({"event_type": "X", "fields": {"v": 1}})"})
+                  .ok());
+  ASSERT_TRUE(WaitUntil([&] { return outputs == 1; }));
+  // Shorter absences are nobody's reason to give anything away, but a person's.
+  ASSERT_TRUE(WaitUntil([&] { return absl::Now() - stopped > absl::Seconds(1); }));
+  cluster_.worker(0).Signal(SIGCONT);
+  ASSERT_TRUE(cluster_.WaitForReadyWorkers(2));
+  ASSERT_TRUE(
+      WaitUntil([&] { return cluster_.Get("/workers/worker-0").At("/pipelines_running") == "0"; }));
+  ASSERT_TRUE(cluster_.bus().Flush(absl::Seconds(5)).ok());
+  EXPECT_EQ(outputs, 1);
+  EXPECT_THAT(cluster_.worker(0).Log(), ::testing::HasSubstr("stood still"));
+}
+
+// Checkpoints every second, and one worker.
+class ForgetClusterTest : public FailoverClusterTest {
+ protected:
+  ForgetClusterTest()
+      : FailoverClusterTest({.workers = 1, .worker_flags = {"--checkpoint-interval=1"}}) {}
+
+  // Whether the broker has anything of the pipeline's state.
+  bool HasCheckpoints() {
+    const auto store =
+        cluster_.bus().OpenBlobStore({.stream = cluster_.subjects().CheckpointStream().name,
+                                      .subject = cluster_.subjects().CheckpointStream().subject});
+    std::promise<absl::Status> found;
+    store->Load(
+        cluster_.subjects().Checkpoint(group_, "a", 0), 0,
+        [&](const absl::StatusOr<transport::Blob>& blob) { found.set_value(blob.status()); });
+    return found.get_future().get().ok();
+  }
+};
+
+TEST_F(ForgetClusterTest, TheCheckpointsGoWithTheGroup) {
+  EXPECT_EQ(Count(), "1");
+  ASSERT_TRUE(WaitUntil([&] { return HasCheckpoints(); }));
+  ASSERT_EQ(cluster_.Delete("/pipeline-groups/" + group_).status, 200);
+  EXPECT_FALSE(HasCheckpoints());
+}
+
+TEST_F(ForgetClusterTest, TheCheckpointsGoWithTheGroupAlsoWithoutAWorker) {
+  EXPECT_EQ(Count(), "1");
+  ASSERT_TRUE(WaitUntil([&] { return HasCheckpoints(); }));
+  cluster_.Kill(cluster_.worker(0), SIGKILL);
+  ASSERT_EQ(cluster_.Delete("/pipeline-groups/" + group_).status, 200);
+  EXPECT_TRUE(WaitUntil([&] { return !HasCheckpoints(); }));
+}
+
+TEST_F(FailoverClusterTest, AWorkerThatIsAskedToStopIsDrainedFirst) {
+  EXPECT_EQ(Count(), "1");
+  cluster_.worker(0).Signal(SIGTERM);
+  EXPECT_EQ(cluster_.worker(0).Wait(), 0);
+  EXPECT_THAT(cluster_.worker(0).Log(), ::testing::HasSubstr("worker worker-0 is drained"));
+  EXPECT_EQ(Where(), "\"worker-1\"");
+  EXPECT_EQ(Count(), "2");
+  EXPECT_EQ(cluster_.Get("/migrations").At("/migrations/0/reason"), "\"drain\"");
   EXPECT_EQ(cluster_.Get("/workers/worker-0").status, 404);
 }
 

@@ -122,6 +122,10 @@ Effects ClusterFixture::Confirm(const SendUndeploy& undeploy, const absl::Status
   return Do(UndeployAnswered{undeploy.copy, undeploy.request.placement_epoch(), result});
 }
 
+Effects ClusterFixture::Forgotten(const ForgetCheckpoints& forget, const absl::Status& result) {
+  return Do(UndeployAnswered{forget.copy, forget.epoch, result, true});
+}
+
 Effects ClusterFixture::Advance(absl::Duration by) {
   now_ += by;
   return Do(Tick{});

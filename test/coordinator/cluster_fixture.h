@@ -45,6 +45,7 @@ class ClusterFixture : public testing::Test {
   Effects Refuse(const SendDeploy& deploy, const absl::Status& why);
   Effects AcceptAll(const Effects& effects);  // the effects of the last answer
   Effects Confirm(const SendUndeploy& undeploy, const absl::Status& result = absl::OkStatus());
+  Effects Forgotten(const ForgetCheckpoints& forget, const absl::Status& result = absl::OkStatus());
   Effects Advance(absl::Duration by);  // and tick; heartbeats are not simulated
   void Restart(uint64_t leader_epoch);
 

@@ -144,8 +144,67 @@ TEST_F(GroupsTest, ADeletedWorkerNeedNotConfirm) {
   const Effects deleted = Do(DeleteGroup{GroupId("g"), kCaller});
   Confirm(deleted.undeploys[0]);
   const Effects gone = Do(DeleteWorker{WorkerId("w1"), 9});
-  EXPECT_EQ(ErrorOf(gone, kCaller), "OK");
+  ASSERT_THAT(gone.forgets, SizeIs(1));
+  EXPECT_EQ(ToString(gone.forgets[0].copy.placement), "g/b#0");
+  EXPECT_EQ(ErrorOf(Forgotten(gone.forgets[0]), kCaller), "OK");
   EXPECT_THAT(state_.groups, IsEmpty());
+}
+
+TEST_F(GroupsTest, TheCheckpointsGoWithTheGroup) {
+  AcceptAll(Deploy("g", GroupOf({Pipeline("a"), Pipeline("b")})));
+  const Effects deleted = Do(DeleteGroup{GroupId("g"), kCaller});
+  EXPECT_TRUE(deleted.undeploys[0].request.forget());
+  EXPECT_TRUE(deleted.undeploys[1].request.forget());
+  EXPECT_THAT(deleted.forgets, IsEmpty());
+}
+
+TEST_F(GroupsTest, TheLeaderForgetsTheCheckpointsOfAWorkerThatWasDeleted) {
+  AcceptAll(Deploy("g", GroupOf({Pipeline("a")})));
+  const Effects moved = Do(DeleteWorker{WorkerId("w0"), 9});
+  Do(DeleteWorker{WorkerId("w1"), 9});  // nobody is left to take it over
+  Refuse(moved.deploys[0], absl::UnavailableError("nobody"));
+  const Effects deleted = Do(DeleteGroup{GroupId("g"), kCaller});
+  EXPECT_THAT(deleted.undeploys, IsEmpty());
+  ASSERT_THAT(deleted.forgets, SizeIs(1));
+  // Also when it could not, and when the leader after it has to.
+  const Effects failed = Forgotten(deleted.forgets[0], absl::UnavailableError("away"));
+  EXPECT_THAT(BodyOf<v1::DeleteGroupResponse>(failed, kCaller).pending(), IsEmpty());
+  EXPECT_TRUE(store_.contains("placement.g.a.0"));
+  Restart(2);
+  const Effects again = Do(Tick{});
+  ASSERT_THAT(again.forgets, SizeIs(1));
+  Forgotten(again.forgets[0]);
+  EXPECT_FALSE(store_.contains("placement.g.a.0"));
+  EXPECT_FALSE(store_.contains("group.g"));
+}
+
+TEST_F(GroupsTest, TheLeaderForgetsTheCheckpointsOfAWorkerThatIsAwayAndSoDoesThat) {
+  AcceptAll(Deploy("g", GroupOf({Pipeline("a", 1, "w0")})));
+  state_.FindWorker(WorkerId("w0"))->unhealthy = true;
+  const Effects deleted = Do(DeleteGroup{GroupId("g"), kCaller});
+  const Effects failed = Confirm(deleted.undeploys[0], absl::UnavailableError("nobody"));
+  EXPECT_THAT(BodyOf<v1::DeleteGroupResponse>(failed, kCaller).pending(), ElementsAre("w0"));
+  ASSERT_THAT(failed.forgets, SizeIs(1));
+  Forgotten(failed.forgets[0]);
+  EXPECT_TRUE(store_.contains("group.g")) << "its copy may still run";
+  const Effects back = Join("w0", 100, "w0-1", {Copy("g", "a", 0, "w0/a/0")});
+  ASSERT_THAT(back.undeploys, SizeIs(1));
+  EXPECT_TRUE(back.undeploys[0].request.forget());
+  Confirm(back.undeploys[0]);
+  EXPECT_FALSE(store_.contains("group.g"));
+}
+
+TEST_F(GroupsTest, AWorkerThatComesBackWhileTheLeaderForgetsStillHasToRemoveItsCopy) {
+  AcceptAll(Deploy("g", GroupOf({Pipeline("a", 1, "w0")})));
+  const Effects deleted = Do(DeleteGroup{GroupId("g"), kCaller});
+  const Effects gone = Do(DeleteWorker{WorkerId("w0"), 9});
+  Join("w0", 100, "w0-1", {Copy("g", "a", 0, "w0/a/0")});
+  Forgotten(gone.forgets[0]);
+  EXPECT_TRUE(store_.contains("group.g"));
+  const Effects again = Advance(absl::Seconds(1));
+  ASSERT_THAT(again.undeploys, SizeIs(1));
+  Confirm(again.undeploys[0]);
+  EXPECT_FALSE(store_.contains("group.g"));
 }
 
 TEST_F(GroupsTest, ARetriedDeleteJoinsTheOneUnderWay) {

@@ -77,6 +77,33 @@ TEST_F(ReconcilerTest, ACopyOfADeletedGroupIsRemovedWhereverItShows) {
   EXPECT_FALSE(store_.contains("group.g"));
 }
 
+TEST_F(ReconcilerTest, AWorkerThatComesBackIsToldWhatMustNotGoOn) {
+  Join("w1");
+  const auto superseded = [](const Effects& effects) {
+    const auto answer = BodyOf<v1::RegisterWorkerResponse>(effects, kCaller);
+    return std::vector<std::string>(answer.superseded().begin(), answer.superseded().end());
+  };
+  AcceptAll(Deploy("doomed", GroupOf({Pipeline("d", 1, "w0")})));
+  AcceptAll(Deploy("stays", GroupOf({Pipeline("s", 1, "w0")})));
+  AcceptAll(Deploy("moved", GroupOf({Pipeline("m", 1, "w0")})));
+  const std::vector<v1::RunningPipeline> running = {
+      Copy("g", "p", 0, "w0/p/0"), Copy("doomed", "d", 0, "w0/d/0"),
+      Copy("stays", "s", 0, "w0/s/0"), Copy("moved", "m", 0, "w0/m/0"),
+      Copy("other", "x", 4, "stranger")};
+  EXPECT_THAT(superseded(Join("w0", 100, "w0-1", running)), IsEmpty());
+
+  // Meanwhile it is cut off.
+  Do(DeleteGroup{GroupId("doomed"), kCaller});
+  const Effects moving = Do(MigratePipeline{GroupId("moved"), "m", WorkerId("w1"), kCaller});
+  const Effects switched = Do(CheckpointAnswered{moving.checkpoints[0].migration,
+                                                 absl::UnavailableError("nobody listens")});
+  ASSERT_THAT(switched.deploys, SizeIs(1));
+  const std::vector<std::string> gone = {"w0/d/0", "w0/m/0"};
+  EXPECT_EQ(superseded(Join("w0", 100, "w0-1", running)), gone) << "on its way";
+  Accept(switched.deploys[0]);
+  EXPECT_EQ(superseded(Join("w0", 100, "w0-1", running)), gone) << "there";
+}
+
 TEST_F(ReconcilerTest, AnUnknownCopyIsReportedOnceAndLeftAlone) {
   const std::vector<v1::RunningPipeline> running = {Copy("g", "p", 0, "w0/p/0"),
                                                     Copy("other", "x", 4, "stranger")};

@@ -33,6 +33,11 @@ class SimulationTest : public ClusterFixture {
   void Act(const Effects& effects) {
     for (const SendDeploy& deploy : effects.deploys) OnDeploy(deploy);
     for (const SendUndeploy& undeploy : effects.undeploys) OnUndeploy(undeploy);
+    for (const ForgetCheckpoints& forget : effects.forgets) {
+      UndeployAnswered answer{forget.copy, forget.epoch, absl::OkStatus(), true};
+      if (Chance(10)) answer.result = absl::UnavailableError("the broker is away");
+      answers_.push_back(answer);
+    }
     for (const CheckIncumbent& check : effects.checks) {
       // One process per id: whoever registers is the only one alive.
       Act(Do(IncumbentChecked{check.registration, std::nullopt}));

@@ -3,6 +3,7 @@
 #include "transport/broker_process.h"
 #include "transport/nats_connection.h"
 
+#include "test/support/wait.h"
 #include "test/worker/cluster_fixture.h"
 
 namespace varpulis::worker {
@@ -86,7 +87,9 @@ TEST_F(BrokerTest, SurvivesARestartOfTheBroker) {
   const auto again = coordinator.registrations.items().back();
   ASSERT_EQ(again.running_size(), 1);
   EXPECT_EQ(again.running(0).pipeline_id(), id);
-  EXPECT_TRUE(Inject("w1", InjectOf(id, MakeEvent("In", 2))).ok());
+  // Once the answer to that has come too.
+  EXPECT_TRUE(
+      testing::WaitUntil([&] { return Inject("w1", InjectOf(id, MakeEvent("In", 2))).ok(); }));
   // The data plane is back too.
   Listener out(*bus_, Output("first"));
   PublishEvent(Into("first"), MakeEvent("In", 3));

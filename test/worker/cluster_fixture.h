@@ -114,8 +114,10 @@ class ClusterTest : public ::testing::Test {
     options.worker_id = id;
     options.address = "http://127.0.0.1:9000";
     options.version = "1.2.3";
+    // A slow machine is no frozen process, but for the tests that say so.
+    if (!boot_clock_) options.freeze_limit = absl::InfiniteDuration();
     local_buses_.push_back(transport::NewLocalBus());
-    // No jitter luck: every back-off is a hundredth of its cap.
+    // No jitter luck: every back-off is the same part of its cap.
     auto worker = Worker::Start(options, {.cluster = &bus,
                                           .local = *local_buses_.back(),
                                           .broker_id = [] { return std::string("broker-1"); },
@@ -124,8 +126,9 @@ class ClusterTest : public ::testing::Test {
                                           .random =
                                               [this] {
                                                 ++backoffs_;
-                                                return 0.01;
-                                              }});
+                                                return backoff_;
+                                              },
+                                          .boot_clock_ns = boot_clock_});
     EXPECT_TRUE(worker.ok()) << worker.status();
     workers_.push_back(std::move(*worker));
     return *workers_.back();
@@ -195,7 +198,10 @@ class ClusterTest : public ::testing::Test {
   }
 
   const transport::Subjects subjects_;
-  Stores stores_;                  // of workers started from now on
+  // Of workers started from now on.
+  std::function<int64_t()> boot_clock_;  // empty: they are never frozen
+  Stores stores_;
+  double backoff_ = 0.01;          // of its cap
   std::atomic<int> backoffs_ = 0;  // how often a worker waited before it tried again
   std::unique_ptr<transport::Bus> bus_ = transport::NewLocalBus();
   std::vector<std::unique_ptr<transport::Bus>> local_buses_;

@@ -55,12 +55,14 @@ class FakeBlobStore : public transport::BlobStore {
     done(mark);
   }
   void Forget(const std::string& name, SaveCallback done) override {
+    absl::Status status;
     {
       MutexLock lock(mutex_);
-      blobs_.erase(name);
+      status = forget_status_;
+      if (status.ok()) blobs_.erase(name);
     }
     forgotten.Add(name);
-    done(absl::OkStatus());
+    done(status);
   }
 
   void FailSaves(absl::Status status) {
@@ -70,6 +72,10 @@ class FakeBlobStore : public transport::BlobStore {
   void FailLoads(absl::Status status) {
     MutexLock lock(mutex_);
     load_status_ = std::move(status);
+  }
+  void FailForgets(absl::Status status) {
+    MutexLock lock(mutex_);
+    forget_status_ = std::move(status);
   }
   void Put(const std::string& name, transport::Blob blob) {
     MutexLock lock(mutex_);
@@ -86,6 +92,7 @@ class FakeBlobStore : public transport::BlobStore {
   Mutex mutex_;
   absl::Status save_status_ ABSL_GUARDED_BY(mutex_);
   absl::Status load_status_ ABSL_GUARDED_BY(mutex_);
+  absl::Status forget_status_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, transport::Blob> blobs_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -1,6 +1,7 @@
 // A worker's life as its coordinator sees it: registration, heartbeats, reconnects, departure.
 #include "absl/strings/str_cat.h"
 
+#include "test/support/wait.h"
 #include "test/worker/cluster_fixture.h"
 #include "test/worker/switched_bus.h"
 
@@ -53,6 +54,15 @@ TEST_F(RegistrationTest, KeepsTryingUntilACoordinatorIsThere) {
   Worker& worker = StartWorker("w-1");
   EXPECT_FALSE(worker.registered());
   ScriptedCoordinator coordinator(*bus_);
+  EXPECT_TRUE(IsRegistered(coordinator, worker));
+}
+
+TEST_F(RegistrationTest, ALeaderThatPingsItIsAskedAtOnce) {
+  backoff_ = 1000;  // by itself it would not ask again in this test
+  Worker& worker = StartWorker("w-1");
+  ASSERT_TRUE(testing::WaitUntil([&] { return backoffs_ == 1; }));
+  ScriptedCoordinator coordinator(*bus_);
+  Ping("w-1");
   EXPECT_TRUE(IsRegistered(coordinator, worker));
 }
 
@@ -132,7 +142,9 @@ TEST_F(RegistrationTest, KeepsItsPipelinesWithoutABrokerAndRegistersOnReconnect)
   connection.Set(true);
   ASSERT_TRUE(coordinator.registrations.WaitForSize(2));
   EXPECT_EQ(coordinator.registrations.items()[1].running(0).pipeline_id(), id);
-  EXPECT_TRUE(Inject("w-1", InjectOf(id, MakeEvent("In"))).ok());
+  // Once the answer to that has come too.
+  EXPECT_TRUE(
+      testing::WaitUntil([&] { return Inject("w-1", InjectOf(id, MakeEvent("In"))).ok(); }));
   workers_.clear();  // before its connection
 }
 

@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "glog/logging.h"
@@ -43,6 +44,7 @@ class ScriptedCoordinator {
                  response.set_worker_id(request.worker_id());
                  response.set_status("registered");
                  response.set_leader_epoch(leader_epoch_);
+                 for (const std::string& id : Superseded()) response.add_superseded(id);
                  registrations.Add(std::move(request));
                  if (!answer.ok()) return reply.Fail(answer);
                  reply.Reply(response);
@@ -84,6 +86,12 @@ class ScriptedCoordinator {
     heartbeat_status_ = std::move(status);
   }
 
+  // Told to every worker that registers from now on.
+  void Supersede(std::vector<std::string> ids) {
+    MutexLock lock(mutex_);
+    superseded_ = std::move(ids);
+  }
+
   Recorder<varpulis::v1::RegisterWorkerRequest> registrations;
   Recorder<varpulis::v1::Heartbeat> heartbeats;
   Recorder<std::string> deleted;
@@ -95,6 +103,10 @@ class ScriptedCoordinator {
     --register_failures_;
     return register_status_;
   }
+  std::vector<std::string> Superseded() {
+    MutexLock lock(mutex_);
+    return superseded_;
+  }
   absl::Status HeartbeatAnswer() {
     MutexLock lock(mutex_);
     return heartbeat_status_;
@@ -105,6 +117,7 @@ class ScriptedCoordinator {
   int register_failures_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status register_status_ ABSL_GUARDED_BY(mutex_);
   absl::Status heartbeat_status_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> superseded_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<transport::Service> service_;  // last: its handlers use the rest
 };
 

@@ -7,6 +7,7 @@ namespace varpulis::worker {
 namespace {
 
 using State = Session::State;
+using Failure = Session::Failure;
 
 class SessionTest : public ::testing::Test {
  protected:
@@ -55,7 +56,7 @@ TEST_F(SessionTest, BacksOffFromOneToThirtySecondsAndNeverGivesUp) {
   uint64_t attempt = *session_.OnStarted(true).send_register;
   std::vector<absl::Duration> waits;
   for (int i = 0; i < 40; ++i) {
-    const auto failed = session_.OnRegisterFailed(attempt);
+    const auto failed = session_.OnRegisterFailed(attempt, Failure::kRefused);
     ASSERT_TRUE(failed.wake_in.has_value());
     waits.push_back(*failed.wake_in);
     const auto woken = session_.OnTimer();
@@ -72,9 +73,45 @@ TEST_F(SessionTest, BacksOffFromOneToThirtySecondsAndNeverGivesUp) {
 TEST_F(SessionTest, BackoffIsFullJitter) {
   random_ = 0.25;
   uint64_t attempt = *session_.OnStarted(true).send_register;
-  EXPECT_EQ(session_.OnRegisterFailed(attempt).wake_in, absl::Milliseconds(250));
+  EXPECT_EQ(session_.OnRegisterFailed(attempt, Failure::kRefused).wake_in, absl::Milliseconds(250));
   attempt = *session_.OnTimer().send_register;
-  EXPECT_EQ(session_.OnRegisterFailed(attempt).wake_in, absl::Milliseconds(500));
+  EXPECT_EQ(session_.OnRegisterFailed(attempt, Failure::kRefused).wake_in, absl::Milliseconds(500));
+}
+
+TEST_F(SessionTest, ForASecondItIsEagerToFindALeaderThenItBacksOff) {
+  random_ = 0.5;
+  uint64_t attempt = *session_.OnStarted(true).send_register;
+  for (const char* connection : {"first", "second"}) {
+    SCOPED_TRACE(connection);
+    for (int i = 0; i < 20; ++i) {
+      EXPECT_EQ(session_.OnRegisterFailed(attempt, Failure::kNoLeader).wake_in,
+                absl::Milliseconds(50));
+      attempt = *session_.OnTimer().send_register;
+    }
+    EXPECT_EQ(session_.OnRegisterFailed(attempt, Failure::kNoLeader).wake_in,
+              absl::Milliseconds(500));
+    attempt = *session_.OnTimer().send_register;
+    EXPECT_EQ(session_.OnRegisterFailed(attempt, Failure::kNoLeader).wake_in, absl::Seconds(1));
+    session_.OnDisconnected();
+    attempt = *session_.OnConnected().send_register;
+  }
+}
+
+TEST_F(SessionTest, RegistersAtOnceWhenTheLeaderItWaitsForIsHeard) {
+  Register();
+  EXPECT_FALSE(session_.OnLeaderHeard().send_register.has_value());
+  session_.OnDisconnected();
+  EXPECT_FALSE(session_.OnLeaderHeard().send_register.has_value());
+  const uint64_t attempt = *session_.OnConnected().send_register;
+  EXPECT_FALSE(session_.OnLeaderHeard().send_register.has_value());  // it is being asked
+  session_.OnRegisterFailed(attempt, Failure::kNoLeader);
+  EXPECT_TRUE(session_.OnLeaderHeard().send_register.has_value());
+}
+
+TEST_F(SessionTest, ALeaderThatRefusesItDoesNotHurryItByBeingHeard) {
+  const uint64_t attempt = *session_.OnStarted(true).send_register;
+  session_.OnRegisterFailed(attempt, Failure::kRefused);
+  EXPECT_FALSE(session_.OnLeaderHeard().send_register.has_value());
 }
 
 TEST_F(SessionTest, ATimerDoesNotRegisterTwice) {
@@ -89,7 +126,7 @@ TEST_F(SessionTest, OutcomesOfAnEarlierConnectionAreIgnored) {
   EXPECT_NE(attempt, old_attempt);
   EXPECT_FALSE(session_.OnRegistered(old_attempt, absl::ZeroDuration()).send_heartbeat);
   EXPECT_FALSE(session_.registered());
-  EXPECT_FALSE(session_.OnRegisterFailed(old_attempt).wake_in.has_value());
+  EXPECT_FALSE(session_.OnRegisterFailed(old_attempt, Failure::kRefused).wake_in.has_value());
   EXPECT_TRUE(session_.OnRegistered(attempt, absl::ZeroDuration()).send_heartbeat);
 }
 
@@ -104,12 +141,12 @@ TEST_F(SessionTest, LosesItsRegistrationWithTheConnectionAndRegistersOnReconnect
 TEST_F(SessionTest, ReconnectForgetsTheBackoff) {
   uint64_t attempt = *session_.OnStarted(true).send_register;
   for (int i = 0; i < 6; ++i) {
-    session_.OnRegisterFailed(attempt);
+    session_.OnRegisterFailed(attempt, Failure::kRefused);
     attempt = *session_.OnTimer().send_register;
   }
   session_.OnDisconnected();
   attempt = *session_.OnConnected().send_register;
-  EXPECT_EQ(session_.OnRegisterFailed(attempt).wake_in, absl::Seconds(1));
+  EXPECT_EQ(session_.OnRegisterFailed(attempt, Failure::kRefused).wake_in, absl::Seconds(1));
 }
 
 TEST_F(SessionTest, RegistersAgainWhenAHeartbeatIsRefused) {
