@@ -49,6 +49,7 @@ absl::Status Run() {
   const transport::Subjects::Stream checkpoint_stream = subjects.CheckpointStream();
   const std::unique_ptr<transport::BlobStore> checkpoints = connection.OpenBlobStore(
       {.stream = checkpoint_stream.name, .subject = checkpoint_stream.subject});
+  const std::unique_ptr<transport::EventStreams> streams = connection.OpenEventStreams();
 
   coordinator::CoordinatorOptions options;
   options.id = id;
@@ -75,7 +76,8 @@ absl::Status Run() {
                                                           .ttl = coordinator::kLeaseTtl,
                                                           .memory_storage = true});
                         },
-                    .checkpoints = checkpoints.get()}));
+                    .checkpoints = checkpoints.get(),
+                    .streams = streams.get()}));
   LOG(INFO) << "coordinator " << id << " ready: " << HttpAddress(FLAGS_bind, http->port())
             << ", broker " << connection.connected_url();
   NotifyReady();

@@ -103,7 +103,8 @@ void Candidacy::BeginOffice(std::shared_ptr<const Tenure> tenure) {
                                 OnStoodDown(office, why);
                               });
                             },
-                        .checkpoints = deps_.checkpoints},
+                        .checkpoints = deps_.checkpoints,
+                        .streams = deps_.streams},
       tenure_);
   runtime->Start([this, strand = strand_, office](absl::Status status) {
     strand->Post([this, office, status = std::move(status)] { OnStarted(office, status); });

@@ -47,6 +47,7 @@ struct Worker {
 
   // Not stored.
   bool unhealthy = false;
+  bool has_reported = false;  // what it runs, to this leader
   absl::Time last_seen;
   absl::Time unreachable_since = absl::InfiniteFuture();  // nobody listens for its commands
   absl::Time pinged = absl::InfinitePast();
@@ -157,7 +158,8 @@ struct Migration {
   }
 };
 
-// A worker that somebody is waiting to see empty. Not stored: the worker's record says `draining`.
+// A worker that is to leave once it is empty, and who waits for that. Not stored: the worker's
+// record says `draining`.
 struct Drain {
   std::vector<ReplyToken> waiting;
   absl::Time deadline = absl::InfiniteFuture();
@@ -178,6 +180,7 @@ struct ClusterState {
       assigned;                                  // also of workers that are gone; no tombstones
   std::map<std::string, GroupId> by_request_id;  // of the groups that exist
   std::map<std::string, uint64_t> calls_by_request_id;
+  std::multiset<GroupId> deleted_groups;       // that remembered calls tell of
   std::map<PlacementKey, std::string> moving;  // the active migration of each
 
   // Not stored.

@@ -13,6 +13,7 @@
 #include "coordinator/step.h"
 #include "transport/blob_store.h"
 #include "transport/bus.h"
+#include "transport/event_streams.h"
 #include "transport/key_value.h"
 #include "transport/record_log.h"
 #include "transport/subjects.h"
@@ -58,8 +59,9 @@ class Coordinator {
     // A bucket in memory whose entries live for kLeaseTtl. Empty, or FAILED_PRECONDITION: no lease.
     std::function<absl::StatusOr<std::unique_ptr<transport::KeyValue>>()> open_lease_bucket = {};
     std::function<absl::Time()> clock = {};  // of the lease; empty: CLOCK_BOOTTIME
-    // Where the workers store theirs, to forget those of deleted groups. Null: nowhere.
+    // Where the workers store what they do, to forget that of deleted groups. Null: nowhere.
     transport::BlobStore* checkpoints = nullptr;
+    transport::EventStreams* streams = nullptr;
   };
 
   // Returns when the state is recovered, the workers know the new epoch and requests are served, be

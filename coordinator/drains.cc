@@ -34,6 +34,11 @@ bool IsBeingLeft(const ClusterState& state, const WorkerId& worker) {
                      [&](const auto& item) { return item.first.worker == worker; });
 }
 
+// A predecessor may have known of a copy to be removed that only the worker can tell of now.
+bool HasSaidAll(const Worker& worker) {
+  return worker.has_reported || worker.by_hand || worker.unhealthy;
+}
+
 varpulis::v1::DrainWorkerResponse ProgressOf(const ClusterState& state, const WorkerId& worker,
                                              const Drain& drain) {
   varpulis::v1::DrainWorkerResponse response;
@@ -114,7 +119,7 @@ void ContinueDrains(Step& step) {
     if (!state.FindWorker(id)->unhealthy) MoveSome(step, id);  // else it is failover's
     const auto found = state.drains.find(id);
     if (found == state.drains.end()) continue;  // it leaves by itself
-    if (LeftOn(state, id).empty() && !IsBeingLeft(state, id)) {
+    if (LeftOn(state, id).empty() && !IsBeingLeft(state, id) && HasSaidAll(*state.FindWorker(id))) {
       Drain drain = std::move(found->second);
       state.drains.erase(found);
       Leave(step, id, std::move(drain));

@@ -173,16 +173,21 @@ void FinishDeploy(Step& step, const DeployAnswered& command) {
     }
     return;
   }
-  const absl::Status deployed = command.result.status();
-  if (command.result.ok()) {
+  absl::Status deployed = command.result.status();
+  // It was given up while this was on its way, and nobody watches over a copy there.
+  if (const Worker* worker = state.FindWorker(command.worker);
+      deployed.ok() && (worker == nullptr || worker->unhealthy)) {
+    deployed = absl::UnavailableError(absl::StrCat("worker ", command.worker.str(), " is gone"));
+  }
+  if (deployed.ok()) {
     placement->attempts = 0;
     state.SetStatus(group, *placement, varpulis::v1::PLACEMENT_STATUS_RUNNING, "", step.now);
     state.CancelRetry(command.placement, *placement);
   } else {
     state.SetStatus(group, *placement, varpulis::v1::PLACEMENT_STATUS_FAILED,
-                    std::string(command.result.status().message()), step.now);
+                    std::string(deployed.message()), step.now);
     // The worker has seen a higher epoch of this copy than we know of: go above it.
-    if (const std::string code = transport::ErrorCode(command.result.status());
+    if (const std::string code = transport::ErrorCode(deployed);
         code == "conflict" || code == "stale_epoch") {
       ++placement->epoch;
     }
@@ -212,8 +217,10 @@ void Delete(Step& step, const DeleteGroup& command) {
   const auto earlier = FindCall(state, command.request_id,
                                 varpulis::state::v1::CALL_KIND_DELETE_GROUP, command.group.str());
   if (!earlier.ok()) return step.Fail(command.reply, earlier.status());
-  if (*earlier != nullptr) return AnswerDeleteAgain(step, command);
-  if (state.FindVisibleGroup(command.group) == nullptr) {
+  // Of the call and the tombstone the call is stored first: it counts once both are.
+  const bool visible = state.FindVisibleGroup(command.group) != nullptr;
+  if (*earlier != nullptr && !visible) return AnswerDeleteAgain(step, command);
+  if (!visible) {
     return step.Fail(command.reply, NoSuchGroup(command.group));
   }
   Group& group = *state.FindGroup(command.group);
@@ -227,14 +234,19 @@ void Delete(Step& step, const DeleteGroup& command) {
     step.Fail(waiting, transport::MakeError("group_not_found", "the group was deleted meanwhile"));
   }
   if (command.reply != kNobody) group.waiting_delete.push_back(command.reply);
-  step.Write(StoreGroup(group));
   RememberCall(step, {.kind = varpulis::state::v1::CALL_KIND_DELETE_GROUP,
                       .request_id = command.request_id,
                       .target = group.id.str()});
+  step.Write(StoreGroup(group));
   ForEachCopy(group, [&](const PlacementKey& key, Placement& placement) {
     state.CancelRetry(key, placement);
     if (const auto held = state.assigned.find(placement.worker); held != state.assigned.end()) {
       held->second.erase(key);
+    }
+    if (const Migration* move = state.MigrationOf(key); move != nullptr &&
+                                                        move->source != placement.worker &&
+                                                        state.FindWorker(move->source) != nullptr) {
+      RemoveCopy(step, {key, move->source}, placement.epoch);  // the copy that was cut
     }
     AbandonMove(step, key, "its group was deleted");
     ++group.removals;

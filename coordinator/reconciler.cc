@@ -11,6 +11,7 @@
 #include "coordinator/migrations.h"
 #include "coordinator/placement.h"
 #include "coordinator/records.h"
+#include "coordinator/remembered_calls.h"
 #include "coordinator/routing.h"
 
 namespace varpulis::coordinator {
@@ -65,17 +66,20 @@ void AdoptCurrent(Step& step, Group& group, const PlacementKey& key, Placement& 
   const bool broken = absl::StartsWith(copy.status(), "error");
   const auto status =
       broken ? varpulis::v1::PLACEMENT_STATUS_FAILED : varpulis::v1::PLACEMENT_STATUS_RUNNING;
-  if (placement.status == status && placement.pipeline_id.str() == copy.pipeline_id()) return;
-  placement.pipeline_id = PipelineId(copy.pipeline_id());
-  step.state.SetStatus(group, placement, status, broken ? copy.status() : "", step.now);
-  if (broken) {
-    ++placement.attempts;
-    step.state.ScheduleRetry(key, placement, step.now + step.Backoff(placement.attempts));
-  } else {
-    placement.attempts = 0;
-    step.state.CancelRetry(key, placement);
+  if (placement.status != status || placement.pipeline_id.str() != copy.pipeline_id()) {
+    placement.pipeline_id = PipelineId(copy.pipeline_id());
+    step.state.SetStatus(group, placement, status, broken ? copy.status() : "", step.now);
+    if (broken) {
+      ++placement.attempts;
+      step.state.ScheduleRetry(key, placement, step.now + step.Backoff(placement.attempts));
+    } else {
+      placement.attempts = 0;
+      step.state.CancelRetry(key, placement);
+    }
+    PlacementChanged(step, group, key, placement);
   }
-  PlacementChanged(step, group, key, placement);
+  // The deploy was answered to a predecessor, if at all: the move has come to its end without.
+  if (!broken) FinishMove(step, group, key, placement, absl::OkStatus());
 }
 
 // True if the copy belongs to a group of ours.
@@ -84,6 +88,11 @@ bool ApplyCopy(Step& step, Worker& worker, const RunningPipeline& copy,
   const PlacementKey key = KeyOf(copy);
   Group* group = step.state.FindGroup(key.group);
   Placement* placement = step.state.FindPlacement(key);
+  if (group == nullptr && WasDeleted(step.state, key.group)) {
+    // Its worker was away when the others confirmed, or a deploy came late.
+    Remove(step, worker, copy, /*tombstone=*/false);
+    return true;
+  }
   if (placement == nullptr) {
     ReportUnknown(step, worker, copy);
     return false;
@@ -113,6 +122,7 @@ bool ApplyCopy(Step& step, Worker& worker, const RunningPipeline& copy,
 
 void ApplyReport(Step& step, Worker& worker, const std::vector<RunningPipeline>& running,
                  Occasion occasion) {
+  worker.has_reported = true;
   std::set<PlacementKey> present;
   uint32_t ours = 0;
   for (const RunningPipeline& copy : running) {

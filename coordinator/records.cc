@@ -121,7 +121,7 @@ bool Confirmed(const Group& group) {
 
 // A move goes on where the predecessor left it. A source that was stopping is put back under a new
 // epoch when it reports that it is paused (reconciler.cc), or when it no longer runs the copy.
-void ResumeMoves(ClusterState& state, absl::Time now, std::vector<std::string>* leftovers) {
+void ResumeMoves(ClusterState& state, absl::Time now, std::vector<StateWrite>& repairs) {
   using varpulis::state::v1::MIGRATION_PHASE_CHECKPOINTING;
   using varpulis::state::v1::MIGRATION_PHASE_FAILED;
   std::vector<std::string> orphans;
@@ -137,18 +137,23 @@ void ResumeMoves(ClusterState& state, absl::Time now, std::vector<std::string>* 
       migration.phase = MIGRATION_PHASE_FAILED;
       migration.error = "the coordinator was replaced meanwhile";
       migration.ended = now;
+      repairs.push_back(StoreMigration(migration));
     } else {
       state.moving[migration.placement] = id;
     }
   }
   for (const std::string& id : orphans) {
     state.migrations.erase(id);
-    leftovers->push_back(MigrationKey(id));
+    repairs.push_back(ForgetMigration(id));
   }
 }
 
 // Makes due what the predecessor left unfinished.
 void Resume(ClusterState& state, absl::Time now) {
+  // Who asked for the drain has gone with the predecessor; the worker leaves all the same.
+  for (const auto& [id, worker] : state.workers) {
+    if (worker.draining) state.drains.try_emplace(id);
+  }
   for (auto& [id, group] : state.groups) {
     for (Pipeline& pipeline : group.pipelines) {
       for (size_t replica = 0; replica < pipeline.copies.size(); ++replica) {
@@ -329,7 +334,7 @@ absl::StatusOr<Recovered> Recover(const std::vector<StoredRecord>& records, uint
       Pipeline* pipeline =
           group == groups.end() ? nullptr : group->second.FindPipeline(source.pipeline());
       if (pipeline == nullptr) {
-        recovered.leftovers.push_back(record.key);
+        recovered.repairs.push_back({record.key, "", true});
       } else {
         pipeline->spec.set_source(std::move(*source.mutable_source()));
       }
@@ -339,7 +344,7 @@ absl::StatusOr<Recovered> Recover(const std::vector<StoredRecord>& records, uint
       Pipeline* pipeline =
           group == groups.end() ? nullptr : group->second.FindPipeline(placement.pipeline());
       if (pipeline == nullptr || placement.replica() >= pipeline->copies.size()) {
-        recovered.leftovers.push_back(record.key);
+        recovered.repairs.push_back({record.key, "", true});
       } else {
         Fill(pipeline->copies[placement.replica()], placement, now);
       }
@@ -347,12 +352,12 @@ absl::StatusOr<Recovered> Recover(const std::vector<StoredRecord>& records, uint
   }
   for (auto& [id, group] : groups) {
     if (group.deleted && Confirmed(group)) {
-      for (const StateWrite& write : ForgetGroup(group)) recovered.leftovers.push_back(write.key);
+      for (StateWrite& write : ForgetGroup(group)) recovered.repairs.push_back(std::move(write));
     } else {
       recovered.state.AddGroup(std::move(group));
     }
   }
-  ResumeMoves(recovered.state, now, &recovered.leftovers);
+  ResumeMoves(recovered.state, now, recovered.repairs);
   Resume(recovered.state, now);
   return recovered;
 }

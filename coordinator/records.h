@@ -51,8 +51,10 @@ struct StoredRecord {
 
 struct Recovered {
   ClusterState state;
-  std::string cluster_id;              // empty: a fresh store
-  std::vector<std::string> leftovers;  // keys of groups that were never completed: to be removed
+  std::string cluster_id;  // empty: a fresh store
+  // To be written first: what is left of groups that were never completed goes, and moves that do
+  // not go on have ended.
+  std::vector<StateWrite> repairs;
 };
 
 // The state as of `now`: every worker gets the grace of a full heartbeat timeout, unfinished

@@ -195,7 +195,12 @@ void Deregister(Step& step, const DeleteWorker& command) {
   response.set_placements_affected(
       static_cast<uint32_t>(LosePlacements(step, command.worker, "the worker was deleted")));
   state.workers.erase(command.worker);
-  state.drains.erase(command.worker);
+  if (const auto drain = state.drains.extract(command.worker); !drain.empty()) {
+    for (const ReplyToken waiting : drain.mapped().waiting) {
+      step.Fail(waiting,
+                transport::MakeError("worker_not_found", "the worker was deleted meanwhile"));
+    }
+  }
   step.Write(ForgetWorker(command.worker));
   RememberCall(step, {.kind = varpulis::state::v1::CALL_KIND_DELETE_WORKER,
                       .request_id = command.request_id,

@@ -12,8 +12,17 @@
 namespace varpulis::coordinator {
 namespace {
 
+// Both the delete of a group and, from then on, its deploy are remembered.
+bool TellsOfDeletedGroup(const RememberedCall& call) {
+  return call.kind == varpulis::state::v1::CALL_KIND_DEPLOY_GROUP ||
+         call.kind == varpulis::state::v1::CALL_KIND_DELETE_GROUP;
+}
+
 void ForgetOldest(ClusterState& state) {
   const auto oldest = state.calls.begin();
+  if (TellsOfDeletedGroup(oldest->second)) {
+    state.deleted_groups.erase(state.deleted_groups.find(GroupId(oldest->second.target)));
+  }
   const auto indexed = state.calls_by_request_id.find(oldest->second.request_id);
   if (indexed != state.calls_by_request_id.end() && indexed->second == oldest->first) {
     state.calls_by_request_id.erase(indexed);
@@ -77,7 +86,12 @@ void ForgetOldCalls(Step& step) {
   }
 }
 
+bool WasDeleted(const ClusterState& state, const GroupId& group) {
+  return state.deleted_groups.contains(group);
+}
+
 void AddCall(ClusterState& state, uint64_t number, RememberedCall call) {
+  if (TellsOfDeletedGroup(call)) state.deleted_groups.insert(GroupId(call.target));
   state.calls_by_request_id[call.request_id] = number;
   state.calls[number] = std::move(call);
   state.next_call = std::max(state.next_call, number + 1);

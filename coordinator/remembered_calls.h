@@ -36,6 +36,9 @@ absl::StatusOr<const RememberedCall*> FindCall(const ClusterState& state,
 void RememberCall(Step& step, RememberedCall call);
 void ForgetOldCalls(Step& step);
 
+// The group was ours and has been deleted, as far back as calls are remembered.
+bool WasDeleted(const ClusterState& state, const GroupId& group);
+
 // For Recover.
 void AddCall(ClusterState& state, uint64_t number, RememberedCall call);
 

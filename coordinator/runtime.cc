@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -199,38 +200,31 @@ void Runtime::Perform(Effects effects) {
     for (const Answer& answer : effects.answers) Reply(answer);
     return;
   }
-  const uint64_t id = next_pending_++;
-  const std::vector<StateWrite> writes = std::exchange(effects.writes, {});
-  pending_.push_back({id, std::move(effects), writes.empty()});
+  std::vector<transport::RecordWrite> writes = ToRecordWrites(effects.writes);
+  const uint64_t number = pending_.Add(std::move(effects));
   if (!writes.empty()) {
-    log_->Append(ToRecordWrites(writes), [this, strand = strand_, generation = log_generation_,
-                                          id](const absl::StatusOr<uint64_t>& stored) {
-      strand->Post(
-          [this, generation, id, status = stored.status()] { OnStored(generation, id, status); });
+    log_->Append(std::move(writes), [this, strand = strand_, generation = log_generation_,
+                                     number](const absl::StatusOr<uint64_t>& stored) {
+      strand->Post([this, generation, number, status = stored.status()] {
+        OnStored(generation, number, status);
+      });
     });
   }
   Flush();
 }
 
-void Runtime::OnStored(uint64_t generation, uint64_t id, const absl::Status& status) {
+void Runtime::OnStored(uint64_t generation, uint64_t number, const absl::Status& status) {
   if (generation != log_generation_ || !ServesMutations()) return;
   if (absl::IsAborted(status)) {
     return StandDown(WithContext(status, "another coordinator has taken over the state"));
   }
   if (!status.ok()) return LoseLog(status);
-  for (Pending& pending : pending_) {
-    if (pending.id == id) pending.stored = true;
-    if (pending.id >= id) break;
-  }
+  pending_.Stored(number);
   Flush();
 }
 
 void Runtime::Flush() {
-  while (!pending_.empty() && pending_.front().stored) {
-    Effects effects = std::move(pending_.front().effects);
-    pending_.pop_front();
-    CarryOut(std::move(effects));
-  }
+  while (std::optional<Effects> effects = pending_.TakeReady()) CarryOut(*std::move(effects));
 }
 
 void Runtime::CarryOut(Effects effects) {
@@ -334,8 +328,20 @@ void Runtime::Send(const ForgetCheckpoints& forget) {
                               true});
     });
   };
-  if (deps_.checkpoints == nullptr) return answer(absl::OkStatus());
   const PlacementKey& key = forget.copy.placement;
+  if (deps_.streams != nullptr) {  // of exactly-once groups; a leftover one costs room, no more
+    const transport::Subjects& s = policy_.subjects;
+    for (const std::string& stream :
+         {s.OutboxStream(key.group.str(), key.pipeline, key.replica).name,
+          s.InputStream(key.group.str(), key.pipeline).name}) {
+      deps_.streams->Delete(stream, [stream](const absl::Status& deleted) {
+        if (!deleted.ok() && !absl::IsFailedPrecondition(deleted)) {
+          LOG(WARNING) << "stream " << stream << " remains: " << deleted.message();
+        }
+      });
+    }
+  }
+  if (deps_.checkpoints == nullptr) return answer(absl::OkStatus());
   deps_.checkpoints->Forget(policy_.subjects.Checkpoint(key.group.str(), key.pipeline, key.replica),
                             answer);
 }

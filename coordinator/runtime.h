@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
@@ -19,6 +18,7 @@
 #include "coordinator/command_lanes.h"
 #include "coordinator/coordinator.h"
 #include "coordinator/effect.h"
+#include "coordinator/effect_queue.h"
 #include "coordinator/reply_book.h"
 #include "coordinator/routing.h"
 #include "coordinator/step.h"
@@ -91,12 +91,6 @@ class Runtime {
   static absl::Time Now();
 
  private:
-  struct Pending {
-    uint64_t id;
-    Effects effects;
-    bool stored;
-  };
-
   // ---- on the strand
   void OpenLog(std::function<void(absl::Status)> done);
   absl::Status TakeOffice(std::unique_ptr<transport::RecordLog> log,
@@ -105,7 +99,7 @@ class Runtime {
   absl::Status Serve();
   void Handle(const Command& command);
   void Perform(Effects effects);
-  void OnStored(uint64_t generation, uint64_t id, const absl::Status& status);
+  void OnStored(uint64_t generation, uint64_t number, const absl::Status& status);
   void CarryOut(Effects effects);
   void Flush();
   void RenewRouting();
@@ -145,8 +139,7 @@ class Runtime {
   std::unique_ptr<transport::RecordLog> log_;  // null: the broker is away, nothing can be stored
   bool durable_ = false;
   uint64_t log_generation_ = 0;
-  std::deque<Pending> pending_;  // effects in order, each waits for its writes
-  uint64_t next_pending_ = 1;
+  EffectQueue pending_;
   std::set<GroupId> dirty_routing_;
   bool routing_scheduled_ = false;
   CommandLanes lanes_;

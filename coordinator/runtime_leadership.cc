@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -89,7 +91,7 @@ absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
 
   Effects first;
   if (recovered.cluster_id.empty()) first.writes.push_back(StoreCluster(NewUuid()));
-  for (const std::string& key : recovered.leftovers) first.writes.push_back({key, "", true});
+  std::move(recovered.repairs.begin(), recovered.repairs.end(), std::back_inserter(first.writes));
   varpulis::v1::Notice notice;
   notice.set_kind(kLeaderChangedNotice);
   notice.set_subject_id(options_.id);
@@ -161,7 +163,7 @@ void Runtime::LoseLog(const absl::Status& why) {
   LOG(ERROR) << "coordinator " << options_.id << " cannot store its state: " << why
              << "; changes are refused until it can";
   log_ = nullptr;
-  pending_.clear();
+  pending_.Clear();
   lanes_.DropWaiting();
   replies_.FailAll(transport::MakeError(
       "not_ready", "the broker did not store the change; it may or may not take effect"));
@@ -189,7 +191,7 @@ void Runtime::StandDown(absl::Status why) {
   LOG(WARNING) << "coordinator " << options_.id << " stands down: " << why;
   service_.reset();
   leader_notices_.reset();
-  pending_.clear();
+  pending_.Clear();
   lanes_.DropWaiting();
   routing_.Clear();
   replies_.FailAll(transport::MakeError("not_leader", why.message()));

@@ -24,6 +24,7 @@ constexpr int kNotEnabledForAccount = 10039;
 constexpr int kStorageExceeded = 10047;
 constexpr int kStreamNameInUse = 10058;
 constexpr int kStreamStoreFailed = 10077;
+constexpr int kWrongLastMessageId = 10070;
 constexpr int kWrongLastSequence = 10071;
 
 constexpr char kDisabled[] = "JetStream is not enabled on the broker (start nats-server with -js)";
@@ -43,6 +44,7 @@ absl::Status ErrorOf(const rapidjson::Document& reply, absl::string_view action)
                        : "refused",
                    " (", number("err_code"), ")");
   switch (number("err_code")) {
+    case kWrongLastMessageId:
     case kWrongLastSequence:
       return absl::AbortedError(text);
     case kInsufficientResources:

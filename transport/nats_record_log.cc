@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "base/ids.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/strand.h"
@@ -16,12 +17,19 @@ namespace {
 
 constexpr int kBarrierAttempts = 50;
 constexpr absl::Duration kLoadTimeout = absl::Seconds(30);
-constexpr size_t kHeaderRoom = 256;  // what our headers take of max_payload, amply
+constexpr size_t kHeaderRoom = 512;  // what our headers take of max_payload, amply
+constexpr char kMessageIdHeader[] = "Nats-Msg-Id";
+constexpr char kExpectedLastMessageIdHeader[] = "Nats-Expected-Last-Msg-Id";
 
-OutgoingMessage MessageOf(const KeyValueOptions& bucket, RecordWrite write, uint64_t expected) {
+// `id`: of the chain, unique. The sequence alone does not chain writes that do not wait for each
+// other: when the first is refused because another coordinator has written, that one's write has
+// the very sequence which the second expects. So each also names the message it follows.
+OutgoingMessage MessageOf(const KeyValueOptions& bucket, const std::string& id, RecordWrite write,
+                          uint64_t expected) {
   OutgoingMessage message;
   message.subject = SubjectOfKey(bucket, write.key);
   message.headers.emplace_back(kExpectedLastSequenceHeader, absl::StrCat(expected));
+  message.headers.emplace_back(kMessageIdHeader, absl::StrCat(id, ".", expected));
   if (write.remove) {
     message.headers.emplace_back(kKvOperationHeader, "DEL");
   } else {
@@ -33,7 +41,9 @@ OutgoingMessage MessageOf(const KeyValueOptions& bucket, RecordWrite write, uint
 // The chain of writes since one Open. Thread-safe; outlives the log for the sake of callbacks.
 class Chain {
  public:
-  explicit Chain(uint64_t sequence) : last_(sequence) {}
+  Chain(std::string id, uint64_t barrier) : id_(std::move(id)), last_(barrier) {}
+
+  const std::string& id() const { return id_; }
 
   absl::Status dead() const {
     MutexLock lock(mutex_);
@@ -54,6 +64,7 @@ class Chain {
   }
 
  private:
+  const std::string id_;
   mutable Mutex mutex_;
   uint64_t last_ ABSL_GUARDED_BY(mutex_);
   absl::Status dead_ ABSL_GUARDED_BY(mutex_);
@@ -115,6 +126,7 @@ class NatsRecordLog : public RecordLog {
     std::weak_ptr<State> state;
     RecordWrite barrier;
     OpenCallback done;
+    std::string chain_id = NewUuid();
     int attempts_left = kBarrierAttempts;
   };
   using OpeningPtr = std::shared_ptr<Opening>;
@@ -183,7 +195,8 @@ void NatsRecordLog::FindEnd(const OpeningPtr& opening) {
 }
 
 void NatsRecordLog::WriteBarrier(const OpeningPtr& opening, uint64_t end) {
-  PublishToStream(opening->context, MessageOf(opening->bucket, opening->barrier, end),
+  PublishToStream(opening->context,
+                  MessageOf(opening->bucket, opening->chain_id, opening->barrier, end),
                   [opening](absl::StatusOr<uint64_t> sequence) {
                     // Somebody wrote between the look and the write: look again.
                     if (absl::IsAborted(sequence.status()) && --opening->attempts_left > 0) {
@@ -212,7 +225,8 @@ void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
     const std::shared_ptr<State> alive = weak.lock();
     if (alive != nullptr) {
       MutexLock lock(alive->mutex);
-      if (result.ok()) alive->chain = std::make_shared<Chain>(result->barrier_sequence);
+      if (result.ok())
+        alive->chain = std::make_shared<Chain>(opening->chain_id, result->barrier_sequence);
       if (alive->loader != nullptr) alive->loader->Quit();
     }
     opening->done(std::move(result));
@@ -285,9 +299,11 @@ void NatsRecordLog::Append(std::vector<RecordWrite> writes,
 
   auto batch = std::make_shared<Batch>(writes.size(), expected + writes.size(), std::move(done));
   for (RecordWrite& write : writes) {
+    OutgoingMessage message = MessageOf(bucket_, chain->id(), std::move(write), expected);
+    message.headers.emplace_back(kExpectedLastMessageIdHeader,
+                                 absl::StrCat(chain->id(), ".", expected - 1));
     PublishToStream(
-        context_, MessageOf(bucket_, std::move(write), expected),
-        [chain, batch, expected](absl::StatusOr<uint64_t> sequence) {
+        context_, std::move(message), [chain, batch, expected](absl::StatusOr<uint64_t> sequence) {
           if (sequence.ok() && *sequence != expected + 1) {
             sequence = absl::AbortedError("the log's sequence has jumped");
           }

@@ -167,10 +167,10 @@ void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& reque
     return;
   }
   const uint64_t epoch = request->placement_epoch();
-  const auto seen = highest_epoch_.find(key);
-  if (seen != highest_epoch_.end() && epoch < seen->second) {
+  const auto seen = least_epoch_.find(key);
+  if (seen != least_epoch_.end() && epoch < seen->second) {
     return done(MakeError("stale_epoch", absl::StrCat("placement epoch ", epoch, " is below ",
-                                                      seen->second, ", seen before")));
+                                                      seen->second, ", the least accepted here")));
   }
   const HostedPtr running = FindByKey(key);
   if (running != nullptr && running->placement.epoch == epoch) {
@@ -184,7 +184,7 @@ void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& reque
   }
   absl::StatusOr<EnginePtr> engine = CompileSource(request->source());
   if (!engine.ok()) return done(engine.status());
-  highest_epoch_[key] = epoch;
+  least_epoch_[key] = epoch;
   if (running != nullptr) {
     // The compiled engine is dropped and made again: rare, and the path stays one.
     LOG(INFO) << "pipeline " << running->placement.DisplayName() << " of group "
@@ -326,8 +326,9 @@ void PipelineHost::UndeployNow(const std::shared_ptr<UndeployPipelineRequest>& r
   const bool by_name = !request->name().empty();
   const Key key{GroupId(request->group_id()), request->name(), request->replica()};
   if (by_name) {
-    uint64_t& highest = highest_epoch_[key];  // a late deploy of an older epoch is refused
-    highest = std::max(highest, epoch);
+    // A deploy that comes late, after what was to remove it, is refused.
+    uint64_t& least = least_epoch_[key];
+    least = std::max(least, epoch + 1);
   }
   auto named = [&](const Placement& placement) {
     if (placement.local()) return false;

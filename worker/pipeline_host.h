@@ -246,7 +246,8 @@ class PipelineHost {
   WorkerCounters totals_;
 
   // On the strand.
-  std::map<Key, uint64_t> highest_epoch_;                       // ever seen, also of removed copies
+  // The least placement epoch that is accepted: the highest deployed, or above what was removed.
+  std::map<Key, uint64_t> least_epoch_;
   std::map<Key, std::vector<std::function<void()>>> stopping_;  // what waits for a copy to end
   std::map<Key, Remains> remains_;
   int interval_saves_ = 0;  // under way

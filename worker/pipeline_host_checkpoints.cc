@@ -263,7 +263,7 @@ void PipelineHost::Loaded(const DeployRequestPtr& request,
     return done(MakeError("deploy_failed", absl::StrCat("the checkpoint cannot be loaded: ",
                                                         checkpoint.status().message())));
   }
-  if (highest_epoch_[KeyOf(*request)] > request->placement_epoch()) {
+  if (least_epoch_[KeyOf(*request)] > request->placement_epoch()) {
     return done(MakeError("stale_epoch", "a higher placement epoch has come meanwhile"));
   }
   if (stopping_all_ || !remains_.contains(KeyOf(*request))) {

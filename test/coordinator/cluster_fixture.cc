@@ -65,14 +65,18 @@ v1::RunningPipeline ClusterFixture::Copy(const std::string& group, const std::st
 
 Effects ClusterFixture::Do(const Command& command) {
   Effects effects = Apply(state_, command, now_, policy_);
-  for (const StateWrite& write : effects.writes) {
+  Store(effects.writes);
+  return effects;
+}
+
+void ClusterFixture::Store(const std::vector<StateWrite>& writes) {
+  for (const StateWrite& write : writes) {
     if (write.remove) {
       store_.erase(write.key);
     } else {
       store_[write.key] = write.value;
     }
   }
-  return effects;
 }
 
 Effects ClusterFixture::Join(const std::string& id, uint32_t max_pipelines, std::string incarnation,
@@ -137,7 +141,7 @@ void ClusterFixture::Restart(uint64_t leader_epoch) {
   absl::StatusOr<Recovered> recovered = Recover(records, leader_epoch, now_);
   ASSERT_TRUE(recovered.ok()) << recovered.status();
   state_ = std::move(recovered->state);
-  for (const std::string& key : recovered->leftovers) store_.erase(key);
+  Store(recovered->repairs);
 }
 
 const Placement& ClusterFixture::At(const std::string& group, const std::string& pipeline,

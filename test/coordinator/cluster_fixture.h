@@ -33,6 +33,7 @@ class ClusterFixture : public testing::Test {
                                   uint64_t epoch, const std::string& id, uint32_t replica = 0);
 
   Effects Do(const Command& command);
+  void Store(const std::vector<StateWrite>& writes);
   // A worker process joins: incarnation "{id}-1" unless given.
   Effects Join(const std::string& id, uint32_t max_pipelines = 100, std::string incarnation = "",
                const std::vector<v1::RunningPipeline>& running = {});

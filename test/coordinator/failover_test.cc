@@ -331,5 +331,85 @@ TEST_F(FailoverTest, ADeletedGroupEndsItsMoves) {
   EXPECT_TRUE(Checkpointed(begun.checkpoints[0]).empty());
 }
 
+TEST_F(FailoverTest, AMoveEndsWithAReportWhenItsAnswerWentToAPredecessor) {
+  Join("w0");
+  AcceptAll(Deploy("g", GroupOf({Pipeline("p")})));
+  Join("w1");
+  Checkpointed(MigrateTo("p", "w1").checkpoints[0]);
+  Restart(2);
+  const Effects effects = Beat("w1", {Copy("g", "p", 1, "w1/p/1")});
+  EXPECT_EQ(OnlyMigration().phase, state::v1::MIGRATION_PHASE_COMPLETED);
+  EXPECT_THAT(state_.moving, IsEmpty());
+  ASSERT_THAT(effects.undeploys, SizeIs(1));
+  EXPECT_EQ(effects.undeploys[0].copy.worker.str(), "w0");
+}
+
+TEST_F(FailoverTest, AMoveThatDoesNotGoOnIsStoredAsEnded) {
+  Join("w0");
+  AcceptAll(Deploy("g", GroupOf({Pipeline("p")})));
+  Join("w1");
+  MigrateTo("p", "w1");
+  Restart(2);
+  EXPECT_EQ(store_.at("migration." + OnlyMigration().id), StoreMigration(OnlyMigration()).value);
+}
+
+TEST_F(FailoverTest, ADeleteAmidAMoveRemovesTheCopyThatWasCut) {
+  Join("w0");
+  AcceptAll(Deploy("g", GroupOf({Pipeline("p")})));
+  Join("w1");
+  Checkpointed(MigrateTo("p", "w1").checkpoints[0]);
+  const Effects deleted = Do(DeleteGroup{GroupId("g"), kCaller});
+  ASSERT_THAT(deleted.undeploys, SizeIs(1));
+  EXPECT_EQ(deleted.undeploys[0].copy.worker.str(), "w0");
+}
+
+TEST_F(FailoverTest, ADeleteEndsTheMoveToAWorkerThatWasDeleted) {
+  Join("w0");
+  AcceptAll(Deploy("g", GroupOf({Pipeline("p")})));
+  Join("w1");
+  Checkpointed(MigrateTo("p", "w1").checkpoints[0]);
+  Do(DeleteWorker{WorkerId("w0"), kCaller});
+  Do(DeleteWorker{WorkerId("w1"), kCaller});
+  Do(DeleteGroup{GroupId("g"), kCaller});
+  EXPECT_THAT(state_.moving, IsEmpty());
+}
+
+TEST_F(FailoverTest, ADeployAnsweredByAWorkerThatWasDeletedDoesNotCount) {
+  Join("w0");
+  const Effects deployed = Deploy("g", GroupOf({Pipeline("p")}));
+  Join("w1");
+  Do(DeleteWorker{WorkerId("w0"), kCaller});
+  Accept(deployed.deploys[0]);
+  EXPECT_EQ(StatusOf("g", "p"), v1::PLACEMENT_STATUS_FAILED);
+  const Effects elsewhere = Advance(absl::Seconds(1));
+  ASSERT_THAT(elsewhere.deploys, SizeIs(1));
+  EXPECT_EQ(elsewhere.deploys[0].worker.str(), "w1");
+  EXPECT_EQ(elsewhere.deploys[0].request.placement_epoch(), 1u);
+}
+
+TEST_F(FailoverTest, ADrainOfAWorkerThatIsDeletedIsAnswered) {
+  Join("w0");
+  AcceptAll(Deploy("g", GroupOf({Pipeline("p")})));
+  constexpr ReplyToken kDrainer = 8;
+  Do(DrainWorker{.worker = WorkerId("w0"), .reply = kDrainer});
+  EXPECT_EQ(ErrorOf(Do(DeleteWorker{WorkerId("w0"), kCaller}), kDrainer), "worker_not_found");
+}
+
+TEST_F(FailoverTest, ADrainOutlivesItsCoordinator) {
+  Join("w0");
+  AcceptAll(Deploy("g", GroupOf({Pipeline("p")})));
+  Join("w1");
+  const Effects begun = Do(DrainWorker{.worker = WorkerId("w0"), .reply = kCaller});
+  const Effects cut = Checkpointed(begun.checkpoints[0]);
+  Accept(cut.deploys[0]);  // its copy on w0 has yet to be removed, which only w0 knows after this
+  Restart(2);
+  Advance(absl::Milliseconds(50));
+  EXPECT_TRUE(state_.workers.contains(WorkerId("w0")));
+  const Effects told = Beat("w0", {Copy("g", "p", 0, "w0/p/0")});
+  ASSERT_THAT(told.undeploys, SizeIs(1));
+  Confirm(told.undeploys[0]);
+  EXPECT_FALSE(state_.workers.contains(WorkerId("w0")));
+}
+
 }  // namespace
 }  // namespace varpulis::coordinator

@@ -231,12 +231,32 @@ TEST_F(GroupsTest, ACrashBeforeTheTombstoneIsStoredLeavesTheGroupToItsRequest) {
   AcceptAll(Deploy("g", GroupOf({Pipeline("a")}), "deploy"));
   const std::string group = store_.at("group.g");
   Do(DeleteGroup{GroupId("g"), kCaller, "delete"});
-  store_["group.g"] = group;  // the call's record, written first, is all that was stored
-  store_.erase("call.1");
+  store_["group.g"] = group;  // the calls' records, written first, are all that was stored
   Restart(2);
   EXPECT_EQ(BodyOf<v1::GroupInfo>(Deploy("h", GroupOf({Pipeline("a")}), "deploy"), kCaller).id(),
             "g");
   EXPECT_THAT(Do(DeleteGroup{GroupId("g"), kCaller, "delete"}).undeploys, SizeIs(1));
+}
+
+TEST_F(GroupsTest, ADeleteIsRememberedWithItsTombstone) {
+  AcceptAll(Deploy("g", GroupOf({Pipeline("a")}), "deploy"));
+  std::vector<std::string> keys;
+  for (const StateWrite& write : Do(DeleteGroup{GroupId("g"), kCaller, "delete"}).writes) {
+    keys.push_back(write.key);
+  }
+  EXPECT_THAT(keys, testing::ElementsAre("call.0", "call.1", "group.g"))
+      << "whoever finds the tombstone knows whose it is";
+}
+
+TEST_F(GroupsTest, ACopyOfADeletedGroupThatTurnsUpLaterIsRemoved) {
+  AcceptAll(Deploy("g", GroupOf({Pipeline("a")}), "deploy"));
+  Confirm(Do(DeleteGroup{GroupId("g"), kCaller, "delete"}).undeploys[0]);
+  Restart(2);
+  const Effects effects = Beat("w0", {Copy("g", "a", 0, "w0/a/0")});
+  ASSERT_THAT(effects.undeploys, SizeIs(1));
+  EXPECT_EQ(effects.undeploys[0].copy.worker.str(), "w0");
+  Confirm(effects.undeploys[0]);
+  EXPECT_TRUE(state_.removals.empty());
 }
 
 TEST_F(GroupsTest, CallsAreRememberedInBoundedNumberAndForADay) {

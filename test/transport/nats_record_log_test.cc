@@ -88,6 +88,24 @@ TEST_F(NatsRecordLogTest, ANewLeaderFencesTheOld) {
             absl::StatusCode::kAborted);
 }
 
+// The second expects the very sequence that the barrier of the successor has taken.
+TEST_F(NatsRecordLogTest, FencesWritesThatFollowARefusedOneAtOnce) {
+  const auto bus = Connect();
+  const auto old_log = OpenLog(*bus);
+  ASSERT_TRUE(Open(*old_log, "A").ok());
+  const auto new_log = OpenLog(*bus);
+  ASSERT_TRUE(Open(*new_log, "B").ok());
+  EXPECT_EQ(
+      Append(*old_log,
+             {{.key = "x", .value = "A"}, {.key = "y", .value = "A"}, {.key = "z", .value = "A"}})
+          .status()
+          .code(),
+      absl::StatusCode::kAborted);
+  const auto after = Open(*OpenLog(*bus), "C");
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_THAT(Text(*after), ElementsAre("barrier=C"));
+}
+
 TEST_F(NatsRecordLogTest, ManyAppendsAreInFlightAtOnceAndKeepTheirOrder) {
   constexpr int kAppends = 2000;
   const auto bus = Connect();
