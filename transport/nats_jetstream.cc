@@ -11,6 +11,7 @@
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
 #include "glog/logging.h"
+#include "rapidjson/pointer.h"
 #include "transport/request_mux.h"
 
 namespace varpulis::transport {
@@ -134,12 +135,30 @@ void PublishToStream(const JetStreamContext& context, OutgoingMessage message, A
                 });
 }
 
+void GetLastMessage(const JetStreamContext& context, const std::string& stream,
+                    const std::string& subject, ApiCallback done) {
+  CallJetStream(
+      context, absl::StrCat("STREAM.INFO.", stream), "",
+      [context, stream, subject,
+       done = std::move(done)](absl::StatusOr<std::shared_ptr<rapidjson::Document>> info) {
+        if (!info.ok()) return done(std::move(info));
+        const rapidjson::Value* messages = rapidjson::Pointer("/state/messages").Get(**info);
+        if (messages == nullptr || !messages->IsUint64()) {
+          return done(absl::InternalError("the broker does not tell what the stream holds"));
+        }
+        if (messages->GetUint64() == 0) {
+          return done(absl::NotFoundError(absl::StrCat("stream ", stream, " is empty")));
+        }
+        CallJetStream(context, absl::StrCat("STREAM.MSG.GET.", stream),
+                      absl::StrCat(R"({"last_by_subj":")", subject, R"("})"), done);
+      });
+}
+
 void ReadLastMessage(const JetStreamContext& context, const std::string& stream,
                      const std::string& subject,
                      std::function<void(absl::StatusOr<EventStreams::LastMessage>)> done) {
-  CallJetStream(
-      context, absl::StrCat("STREAM.MSG.GET.", stream),
-      absl::StrCat(R"({"last_by_subj":")", subject, R"("})"),
+  GetLastMessage(
+      context, stream, subject,
       [done = std::move(done)](absl::StatusOr<std::shared_ptr<rapidjson::Document>> reply) {
         if (!reply.ok()) return done(reply.status());
         const rapidjson::Document& answer = **reply;

@@ -48,6 +48,12 @@ void PublishToStream(const JetStreamContext& context, OutgoingMessage message, A
 // The same, also telling whether the broker knew the message's id.
 void StoreInStream(const JetStreamContext& context, OutgoingMessage message, StoredCallback done);
 
+// Asks for the last message on `subject`. NOT_FOUND: there is none. nats-server 2.9 crashes when it
+// is asked for a message of a stream that somebody is just creating, so it is first asked whether
+// the stream holds any.
+void GetLastMessage(const JetStreamContext& context, const std::string& stream,
+                    const std::string& subject, ApiCallback done);
+
 // The last message on `subject`, from the stream's leader, so own writes are seen. NOT_FOUND.
 void ReadLastMessage(const JetStreamContext& context, const std::string& stream,
                      const std::string& subject,

@@ -111,9 +111,8 @@ void NatsKeyValue::Write(const SharedPtr& shared, const std::string& key, std::s
 }
 
 void NatsKeyValue::GetRaw(const SharedPtr& shared, const std::string& key, EntryCallback done) {
-  CallJetStream(
-      shared->context, absl::StrCat("STREAM.MSG.GET.", StreamOf(shared->options)),
-      absl::StrCat(R"({"last_by_subj":")", SubjectOfKey(shared->options, key), R"("})"),
+  GetLastMessage(
+      shared->context, StreamOf(shared->options), SubjectOfKey(shared->options, key),
       [key, done = std::move(done)](absl::StatusOr<std::shared_ptr<rapidjson::Document>> reply) {
         if (absl::IsNotFound(reply.status())) {
           return done(absl::NotFoundError(absl::StrCat("key ", key, " does not exist")));
