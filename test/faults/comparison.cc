@@ -34,8 +34,7 @@ Comparison Compare(const std::vector<Output>& outputs, const std::vector<std::st
     return result;
   }
   if (outputs.size() != expected.size()) {
-    result.difference =
-        absl::StrCat(outputs.size(), " outputs, expected ", expected.size());
+    result.difference = absl::StrCat(outputs.size(), " outputs, expected ", expected.size());
   }
   return result;
 }

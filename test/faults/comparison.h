@@ -11,8 +11,8 @@
 namespace varpulis::faults {
 
 struct Comparison {
-  int64_t lost = 0;      // numbers that no output is about
-  int64_t doubled = 0;   // outputs about a number that another is about
+  int64_t lost = 0;        // numbers that no output is about
+  int64_t doubled = 0;     // outputs about a number that another is about
   std::string difference;  // the first one to what is expected; empty: there is none
 };
 

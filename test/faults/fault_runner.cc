@@ -27,6 +27,7 @@ DEFINE_uint64(events, 3000, "numbered events in each run");
 DEFINE_double(rate, 1000, "events published in a second; 0: as fast as they are taken");
 DEFINE_uint32(batch, 1, "events in a message");
 DEFINE_uint64(seed, 1, "of when and whom a fault strikes; each run has the next one");
+DEFINE_bool(keep_logs, false, "of all runs, not only of those that fail");
 DEFINE_bool(brief, false, "absences take 4 s instead of 20, after 2 s of silence instead of 15");
 
 namespace varpulis::faults {
@@ -107,10 +108,9 @@ class Runner {
   }
 
   void Once(const Fault& fault, std::mt19937_64& random, uint32_t run) {
-    TrialOptions options{.fault = &fault,
-                         .shape = FLAGS_shape,
-                         .load = LoadOf(),
-                         .brief = FLAGS_brief};
+    TrialOptions options{
+        .fault = &fault, .shape = FLAGS_shape, .load = LoadOf(), .brief = FLAGS_brief};
+    options.keep_logs = FLAGS_keep_logs;
     options.strike_at = 0.2 + 0.4 * std::uniform_real_distribution<double>()(random);
     // Who has a network of its own is the first.
     if (!fault.site.separate_network) {
@@ -124,8 +124,10 @@ class Runner {
     const TrialResult result = RunTrial(options);
     report_.Add(RowName(fault), options, result);
     const bool good = result.status.ok() && result.verdict.empty();
-    absl::FPrintF(stderr, "%s, seed %d: %s, %.1f s\n", RowName(fault), FLAGS_seed + run,
-                  good ? "ok" : "FAILED", absl::ToDoubleSeconds(absl::Now() - began));
+    absl::FPrintF(stderr, "%s, seed %d: %s, %.1f s, outage %.0f ms %s\n", RowName(fault),
+                  FLAGS_seed + run, good ? "ok" : "FAILED",
+                  absl::ToDoubleSeconds(absl::Now() - began),
+                  absl::ToDoubleMilliseconds(result.outage), result.logs);
     if (!good) absl::FPrintF(stderr, "    %s %s\n", result.status.ToString(), result.verdict);
   }
 
@@ -139,7 +141,7 @@ class Runner {
 
 int main(int argc, char** argv) {
   const absl::Status root = varpulis::faults::SeparateMounts();  // before the first thread
-  testing::InitGoogleTest(&argc, argv);  // the harness reports through it
+  testing::InitGoogleTest(&argc, argv);                          // the harness reports through it
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   google::InitGoogleLogging(argv[0]);
   if (varpulis::faults::MakeGroup(FLAGS_shape, FLAGS_delivery).entries.empty() ||

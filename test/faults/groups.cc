@@ -27,12 +27,13 @@ std::string Specification(const std::vector<Pipeline>& pipelines, const std::str
   std::vector<std::string> routes;
   for (const Pipeline& pipeline : pipelines) {
     if (!pipeline.source.empty()) {
-      programs.push_back(
-          absl::StrCat(R"({"name":")", pipeline.name, R"(","source":")",
-                       absl::StrReplaceAll(pipeline.source, {{"\n", "\\n"}}), R"("})"));
+      programs.push_back(absl::StrCat(R"({"name":")", pipeline.name, R"(","source":")",
+                                      absl::StrReplaceAll(pipeline.source, {{"\n", "\\n"}}),
+                                      R"("})"));
     }
     routes.push_back(absl::StrCat(R"({"from_pipeline":")", pipeline.from, R"(","to_pipeline":")",
-                                  pipeline.name, R"(","event_types":[")", pipeline.takes, R"("]})"));
+                                  pipeline.name, R"(","event_types":[")", pipeline.takes,
+                                  R"("]})"));
   }
   return absl::StrCat(R"({"name":"under-test","delivery":")", delivery, R"(","pipelines":[)",
                       absl::StrJoin(programs, ","), R"(],"routes":[)", absl::StrJoin(routes, ","),

@@ -12,7 +12,7 @@ struct GroupUnderTest {
   std::vector<std::string> entries;  // pipelines; each gets every event
   std::string exit;                  // pipeline
   std::string exit_source;           // its program
-  bool meets = false;                // streams meet at the exit, so the order of its input is the broker's
+  bool meets = false;  // streams meet at the exit, so the order of its input is the broker's
 };
 
 // `shape`: "pair" (sum -> last), "chain" (ten pipelines in a row) or "join" (two into one). Empty

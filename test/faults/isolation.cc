@@ -142,7 +142,8 @@ absl::StatusOr<std::unique_ptr<NetworkNamespace>> NetworkNamespace::Create() {
 }
 
 NetworkNamespace::~NetworkNamespace() {
-  if (!cable_.empty()) Run(absl::StrCat("ip link del ", cable_)).IgnoreError();  // goes with it anyway
+  if (!cable_.empty())
+    Run(absl::StrCat("ip link del ", cable_)).IgnoreError();  // goes with it anyway
   for (const int fd : {inside_, outside_}) {
     if (fd >= 0) close(fd);
   }

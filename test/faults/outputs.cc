@@ -21,11 +21,10 @@ transport::EventStreamOptions StreamOf(const transport::Subjects::Stream& stream
 std::string LineOf(const v1::Event& event, bool as_output) {
   std::string line = "{";
   if (as_output) absl::StrAppend(&line, "\"stream\":\"", event.event_type(), "\",");
-  absl::StrAppend(
-      &line, "\"event_type\":\"", event.event_type(), "\",\"timestamp\":\"",
-      absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ", absl::FromUnixNanos(event.timestamp_ns()),
-                       absl::UTCTimeZone()),
-      "\",\"fields\":{");
+  absl::StrAppend(&line, "\"event_type\":\"", event.event_type(), "\",\"timestamp\":\"",
+                  absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ",
+                                   absl::FromUnixNanos(event.timestamp_ns()), absl::UTCTimeZone()),
+                  "\",\"fields\":{");
   for (int i = 0; i < event.fields_size(); ++i) {
     absl::StrAppend(&line, i == 0 ? "" : ",", "\"", event.fields(i).name(),
                     "\":", event.fields(i).value().int_value());
@@ -39,20 +38,18 @@ OutputReader::OutputReader(Site& site, const GroupUnderTest& group, const std::s
                            bool exactly_once)
     : streams_(site.bus().OpenEventStreams()) {
   if (exactly_once) {
-    reader_ =
-        streams_->Read(StreamOf(site.subjects().OutboxStream(group_id, group.exit, 0)), 0,
-                       [this](const transport::StoredMessage& stored) {
-                         Take(stored.message.payload());
-                       });
+    reader_ = streams_->Read(
+        StreamOf(site.subjects().OutboxStream(group_id, group.exit, 0)), 0,
+        [this](const transport::StoredMessage& stored) { Take(stored.message.payload()); });
     return;
   }
-  auto subscribed =
-      site.bus().Subscribe({.subject = site.subjects().Output(group_id, group.exit)},
-                           [this](const transport::InboundMessage& message) {
-                             Take(message.payload());
-                           });
+  auto subscribed = site.bus().Subscribe(
+      {.subject = site.subjects().Output(group_id, group.exit)},
+      [this](const transport::InboundMessage& message) { Take(message.payload()); });
   if (subscribed.ok()) reader_ = *std::move(subscribed);
-  site.bus().Flush(absl::Seconds(5)).IgnoreError();  // without it nothing is seen, which is a failure
+  site.bus()
+      .Flush(absl::Seconds(5))
+      .IgnoreError();  // without it nothing is seen, which is a failure
 }
 
 void OutputReader::Take(absl::string_view payload) {
@@ -112,8 +109,7 @@ void InputReader::Take(const transport::StoredMessage& stored) {
       index = 0;
     }
     const bool known = input < batch.source_positions_size();
-    if (!known ||
-        taken_.emplace(batch.source(), batch.source_positions(input), index).second) {
+    if (!known || taken_.emplace(batch.source(), batch.source_positions(input), index).second) {
       lines_.push_back(LineOf(event, /*as_output=*/false));
     }
     ++index;

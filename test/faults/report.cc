@@ -53,12 +53,11 @@ void Report::Print() const {
                    row.skipped);
       continue;
     }
-    const std::string outage = absl::StrFormat(
-        "%.0f / %.0f / %.0f", Quantile(row.outages_ms, 0.5), Quantile(row.outages_ms, 0.99),
-        Quantile(row.outages_ms, 1));
-    absl::PrintF("%-28s %5d %9d  %-26s %6d %8d  %s\n", name, row.runs, row.events, outage,
-                 row.lost, row.doubled,
-                 row.failed == 0 ? "ok" : absl::StrFormat("%d FAILED", row.failed));
+    const std::string outage =
+        absl::StrFormat("%.0f / %.0f / %.0f", Quantile(row.outages_ms, 0.5),
+                        Quantile(row.outages_ms, 0.99), Quantile(row.outages_ms, 1));
+    absl::PrintF("%-28s %5d %9d  %-26s %6d %8d  %s\n", name, row.runs, row.events, outage, row.lost,
+                 row.doubled, row.failed == 0 ? "ok" : absl::StrFormat("%d FAILED", row.failed));
   }
   for (const std::string& failure : failures_) absl::PrintF("FAILED %s\n", failure);
   std::fflush(stdout);

@@ -76,16 +76,17 @@ absl::Status Site::Start() {
   auto bus = transport::NatsConnection::Connect(std::move(options));
   if (!bus.ok()) return bus.status();
   bus_ = *std::move(bus);
-  if (brokers() > 1 && !WaitUntil([this] {
-        return absl::StrContains(JetStream("STREAM.NAMES"), "\"streams\"");
-      }, kDeadline)) {
+  if (brokers() > 1 &&
+      !WaitUntil([this] { return absl::StrContains(JetStream("STREAM.NAMES"), "\"streams\""); },
+                 kDeadline)) {
     return absl::UnavailableError("the brokers' JetStream finds no leader");
   }
   for (int i = 0; i < options_.coordinators; ++i) {
     RETURN_IF_ERROR(StartCoordinator(absl::StrCat("c", i)));
   }
-  gateway_ = cluster_.StartNode("gateway", {"gateway", "--port=0", "--api-key=admin",
-                                            "--nats=" + Urls()}, {}, /*add_broker=*/false);
+  gateway_ =
+      cluster_.StartNode("gateway", {"gateway", "--port=0", "--api-key=admin", "--nats=" + Urls()},
+                         {}, /*add_broker=*/false);
   if (gateway_ == nullptr || cluster_.WaitForPort(*gateway_, " ready: http://") == 0) {
     return Unavailable("no gateway", gateway_);
   }
@@ -109,9 +110,9 @@ absl::Status Site::StartBrokers() {
   if (options_.separate_network) broker.host = "0.0.0.0";
   if (options_.store_bytes > 0) {
     broker.jetstream = false;  // not its own line, but:
-    broker.extra_config.push_back(absl::StrCat("jetstream { store_dir: \"", disk_folder(),
-                                               "/jetstream\", max_file_store: ",
-                                               options_.store_bytes, " }"));
+    broker.extra_config.push_back(
+        absl::StrCat("jetstream { store_dir: \"", disk_folder(),
+                     "/jetstream\", max_file_store: ", options_.store_bytes, " }"));
   }
   broker.store_dir = disk_folder();
   broker.log_file = folder() + "/nats-server.log";
@@ -130,9 +131,9 @@ absl::Status Site::StartBrokerCluster() {
     broker.server_name = absl::StrCat("n", i);
     broker.store_dir = absl::StrCat(folder(), "/jetstream-", i);
     broker.log_file = absl::StrCat(folder(), "/nats-server-", i, ".log");
-    broker.extra_config.push_back(absl::StrCat("cluster { name: faults, listen: \"127.0.0.1:",
-                                               ports[i], "\", routes: [",
-                                               absl::StrJoin(routes, ", "), "] }"));
+    broker.extra_config.push_back(
+        absl::StrCat("cluster { name: faults, listen: \"127.0.0.1:", ports[i], "\", routes: [",
+                     absl::StrJoin(routes, ", "), "] }"));
     auto started = transport::BrokerProcess::Start(std::move(broker));
     if (!started.ok()) return started.status();
     brokers_.push_back(*std::move(started));
@@ -182,25 +183,27 @@ absl::Status Site::Replicate() {
     if (begin == std::string::npos) return absl::UnavailableError("no configuration of " + stream);
     const size_t from = begin + strlen("\"config\":");
     const size_t to = end != std::string::npos && end > from ? end : state;
-    const std::string wanted = absl::StrReplaceAll(
-        text.substr(from, to - from),
-        {{"\"num_replicas\":1", absl::StrCat("\"num_replicas\":", brokers())}});
+    const std::string wanted =
+        absl::StrReplaceAll(text.substr(from, to - from),
+                            {{"\"num_replicas\":1", absl::StrCat("\"num_replicas\":", brokers())}});
     const std::string updated = JetStream("STREAM.UPDATE." + stream, wanted);
     if (absl::StrContains(updated, "\"error\"")) return absl::InternalError(updated);
-    const bool current = WaitUntil([&] {
-      rapidjson::Document info;
-      info.Parse(JetStream("STREAM.INFO." + stream).c_str());
-      const rapidjson::Value* others = rapidjson::Pointer("/cluster/replicas").Get(info);
-      if (others == nullptr || !others->IsArray() ||
-          static_cast<int>(others->Size()) != brokers() - 1) {
-        return false;
-      }
-      for (const auto& other : others->GetArray()) {
-        const auto is = other.FindMember("current");
-        if (is == other.MemberEnd() || !is->value.IsTrue()) return false;
-      }
-      return true;
-    }, kDeadline);
+    const bool current = WaitUntil(
+        [&] {
+          rapidjson::Document info;
+          info.Parse(JetStream("STREAM.INFO." + stream).c_str());
+          const rapidjson::Value* others = rapidjson::Pointer("/cluster/replicas").Get(info);
+          if (others == nullptr || !others->IsArray() ||
+              static_cast<int>(others->Size()) != brokers() - 1) {
+            return false;
+          }
+          for (const auto& other : others->GetArray()) {
+            const auto is = other.FindMember("current");
+            if (is == other.MemberEnd() || !is->value.IsTrue()) return false;
+          }
+          return true;
+        },
+        kDeadline);
     if (!current) return absl::UnavailableError(stream + " does not get its replicas");
   }
   return absl::OkStatus();
@@ -247,24 +250,26 @@ HttpReply Site::Ask(const std::string& method, const std::string& path, const st
 }
 
 bool Site::WaitForReadyWorkers(absl::Duration deadline) {
-  return WaitUntil([this] {
-    const HttpReply reply = Ask("GET", "/workers");
-    int ready = 0;
-    for (size_t at = 0; (at = reply.body.find(R"("status":"ready")", at)) != std::string::npos;
-         ++at) {
-      ++ready;
-    }
-    return ready == options_.workers;
-  }, deadline);
+  return WaitUntil(
+      [this] {
+        const HttpReply reply = Ask("GET", "/workers");
+        int ready = 0;
+        for (size_t at = 0; (at = reply.body.find(R"("status":"ready")", at)) != std::string::npos;
+             ++at) {
+          ++ready;
+        }
+        return ready == options_.workers;
+      },
+      deadline);
 }
 
 absl::StatusOr<std::string> Site::Deploy(const std::string& specification) {
   const HttpReply reply = Ask("POST", "/pipeline-groups", specification);
   if (reply.status != 201) return absl::InternalError(absl::StrCat("deploy: ", reply.body));
   std::string id = Unquoted(reply.At("/id"));
-  if (!WaitUntil([&] {
-        return Ask("GET", "/pipeline-groups/" + id).At("/status") == "\"running\"";
-      }, kDeadline)) {
+  if (!WaitUntil(
+          [&] { return Ask("GET", "/pipeline-groups/" + id).At("/status") == "\"running\""; },
+          kDeadline)) {
     return absl::UnavailableError(
         absl::StrCat("the group does not run: ", Ask("GET", "/pipeline-groups/" + id).body));
   }
@@ -303,10 +308,12 @@ std::string Site::LeaderId() {
 
 std::string Site::WaitForLeader(const std::string& not_this) {
   std::string id;
-  const bool found = WaitUntil([&] {
-    id = LeaderId();
-    return !id.empty() && id != not_this;
-  }, kDeadline);
+  const bool found = WaitUntil(
+      [&] {
+        id = LeaderId();
+        return !id.empty() && id != not_this;
+      },
+      kDeadline);
   return found ? id : "";
 }
 

@@ -17,11 +17,11 @@ namespace varpulis::faults {
 struct SiteOptions {
   int workers = 3;
   int coordinators = 2;
-  int brokers = 1;                 // 3: a nats-server cluster, every stream on all three
-  bool impatient = false;          // a silent worker is given up after 2 s instead of 15 s
-  bool separate_network = false;   // worker-0 has a network of its own
-  int64_t disk_bytes = 0;          // the broker's store is a disk so large; 0: no disk of its own
-  int64_t store_bytes = 0;         // how much JetStream may store; 0: as much as there is room
+  int brokers = 1;                // 3: a nats-server cluster, every stream on all three
+  bool impatient = false;         // a silent worker is given up after 2 s instead of 15 s
+  bool separate_network = false;  // worker-0 has a network of its own
+  int64_t disk_bytes = 0;         // the broker's store is a disk so large; 0: no disk of its own
+  int64_t store_bytes = 0;        // how much JetStream may store; 0: as much as there is room
   std::vector<std::string> worker_flags = {"--checkpoint-interval=1"};
 };
 

@@ -28,16 +28,12 @@ constexpr absl::Duration kSilence = absl::Seconds(20), kSilenceBrief = absl::Sec
 absl::Duration OutageOf(const std::vector<Output>& outputs, absl::Time struck, int64_t n) {
   absl::Time before = struck;
   absl::Duration longest;
-  absl::Duration outage;
   for (const Output& output : outputs) {
     if (output.seen <= struck || output.n >= n) continue;
-    if (output.seen - before > longest) {
-      longest = output.seen - before;
-      outage = output.seen - struck;
-    }
+    longest = std::max(longest, output.seen - before);
     before = output.seen;
   }
-  return outage;
+  return longest;
 }
 
 // Waits as long as there is progress, and then for another while.
@@ -45,14 +41,14 @@ bool WaitForEnd(const OutputReader& outputs, int64_t events) {
   size_t seen = 0;
   absl::Time last = absl::Now();
   return WaitUntil(
-      [&] {
-        if (outputs.size() > seen) {
-          seen = outputs.size();
-          last = absl::Now();
-        }
-        return outputs.highest() >= events || absl::Now() - last > kMostPatience;
-      },
-      absl::InfiniteDuration()) &&
+             [&] {
+               if (outputs.size() > seen) {
+                 seen = outputs.size();
+                 last = absl::Now();
+               }
+               return outputs.highest() >= events || absl::Now() - last > kMostPatience;
+             },
+             absl::InfiniteDuration()) &&
          outputs.highest() >= events;
 }
 
@@ -69,7 +65,7 @@ class Trial {
     site_ = std::make_unique<Site>(std::move(site));
     result_.status = Carry();
     if (result_.status.ok()) Judge();
-    if (!result_.status.ok() || !result_.verdict.empty()) KeepLogs();
+    if (options_.keep_logs || !result_.status.ok() || !result_.verdict.empty()) KeepLogs();
     inputs_.reset();
     outputs_.reset();
     site_.reset();
@@ -116,8 +112,8 @@ class Trial {
       absl::SleepFor(lasts - (absl::Now() - struck_));  // the fault is this long
     } else if (!fault.stops_everything &&
                !WaitUntil([&] { return outputs_->highest() > taken; }, kMostPatience)) {
-      return absl::DeadlineExceededError(
-          absl::StrCat("no output of what came after the fault; the last is ", outputs_->highest()));
+      return absl::DeadlineExceededError(absl::StrCat(
+          "no output of what came after the fault; the last is ", outputs_->highest()));
     }
     RETURN_IF_ERROR(fault.mend(*site_, options_.victim));
     if (!site_->WaitForReadyWorkers()) {
@@ -129,11 +125,11 @@ class Trial {
   void Judge() {
     const Load& load = options_.load;
     const std::vector<Output> outputs = outputs_->All();
-    if (options_.fault->name != "none") result_.outage = OutageOf(outputs, struck_, HeldBack());
+    result_.outage = OutageOf(outputs, struck_, HeldBack());
     for (const Output& output : outputs) result_.lines.push_back(output.line);
     if (!load.exactly_once) return JudgeAtMostOnce(outputs);
-    std::vector<std::string> expected = options_.expected != nullptr ? *options_.expected
-                                                                     : result_.lines;
+    std::vector<std::string> expected =
+        options_.expected != nullptr ? *options_.expected : result_.lines;
     if (inputs_.has_value()) {
       const auto input = inputs_->Lines();
       if (!input.ok()) {

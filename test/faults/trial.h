@@ -17,9 +17,10 @@ struct TrialOptions {
   const Fault* fault = nullptr;
   std::string shape = "pair";  // see MakeGroup
   Load load;
-  bool brief = false;     // absences are short, and patience too
+  bool brief = false;          // absences are short, and patience too
   double strike_at = 1.0 / 3;  // after this part of the events
   int victim = 0;
+  bool keep_logs = false;  // also of a run that is as promised
   // What a chain is expected to give; an undisturbed run finds it out.
   const std::vector<std::string>* expected = nullptr;
 };
@@ -27,10 +28,10 @@ struct TrialOptions {
 struct TrialResult {
   absl::Status status;    // not ok: it could not be carried through
   std::string verdict;    // empty: as promised
-  absl::Duration outage;  // from the fault to the output that ends the longest silence after it
+  absl::Duration outage;  // the longest time without an output, from the fault on
   Comparison comparison;
   std::vector<std::string> lines;  // the outputs
-  std::string logs;       // where the logs of a run are that was not as promised
+  std::string logs;                // where the logs of a run are that was not as promised
 };
 
 // One site, one group, one fault.
