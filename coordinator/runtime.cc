@@ -179,7 +179,9 @@ void Runtime::RemindAt(absl::Time answer_by, ReplyToken reply) {
 }
 
 void Runtime::Read(std::function<void(const Reading&)> read) {
-  strand_->Post([this, read = std::move(read)] { read({state_, ServesMutations(), durable_}); });
+  strand_->Post([this, read = std::move(read)] {
+    read({state_, ServesMutations(), durable_, tenure_ != nullptr, stored_});
+  });
 }
 
 void Runtime::Handle(const Command& command) {
@@ -205,19 +207,19 @@ void Runtime::Perform(Effects effects) {
   if (!writes.empty()) {
     log_->Append(ToRecordWrites(writes), [this, strand = strand_, generation = log_generation_,
                                           id](const absl::StatusOr<uint64_t>& stored) {
-      strand->Post(
-          [this, generation, id, status = stored.status()] { OnStored(generation, id, status); });
+      strand->Post([this, generation, id, stored] { OnStored(generation, id, stored); });
     });
   }
   Flush();
 }
 
-void Runtime::OnStored(uint64_t generation, uint64_t id, const absl::Status& status) {
+void Runtime::OnStored(uint64_t generation, uint64_t id, const absl::StatusOr<uint64_t>& stored) {
   if (generation != log_generation_ || !ServesMutations()) return;
-  if (absl::IsAborted(status)) {
-    return StandDown(WithContext(status, "another coordinator has taken over the state"));
+  if (absl::IsAborted(stored.status())) {
+    return StandDown(WithContext(stored.status(), "another coordinator has taken over the state"));
   }
-  if (!status.ok()) return LoseLog(status);
+  if (!stored.ok()) return LoseLog(stored.status());
+  stored_ = *stored;
   for (Pending& pending : pending_) {
     if (pending.id == id) pending.stored = true;
     if (pending.id >= id) break;
