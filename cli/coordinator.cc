@@ -64,6 +64,7 @@ absl::Status Run() {
   // Bound before competing: who cannot serve must not lead. It serves whoever does.
   ASSIGN_OR_RETURN(const std::unique_ptr<rest::HttpServer> http,
                    StartShim(connection, subjects, keys));
+  options.address = HttpAddress(FLAGS_bind, http->port());
   ASSIGN_OR_RETURN(
       const std::unique_ptr<coordinator::Coordinator> coordinator,
       coordinator::Coordinator::Start(
@@ -78,8 +79,8 @@ absl::Status Run() {
                         },
                     .checkpoints = checkpoints.get(),
                     .streams = streams.get()}));
-  LOG(INFO) << "coordinator " << id << " ready: " << HttpAddress(FLAGS_bind, http->port())
-            << ", broker " << connection.connected_url();
+  LOG(INFO) << "coordinator " << id << " ready: " << options.address << ", broker "
+            << connection.connected_url();
   NotifyReady();
   absl::Status reason = WaitForShutdown();
   http->Stop(kShutdownGrace);

@@ -94,10 +94,13 @@ struct CheckpointAnswered {
 struct Tick {};
 // The broker was away and is back: nobody's silence in between means anything.
 struct ConnectionRestored {};
+// The broker is about to go away, or does not store what it is given: for a while nobody's absence
+// means anything.
+struct BrokerInDoubt {};
 
 using Command = std::variant<RegisterWorker, IncumbentChecked, ReceiveHeartbeat, DeleteWorker,
                              DeployGroup, DeleteGroup, AnswerDue, DeployAnswered, UndeployAnswered,
                              PingAnswered, PingUnanswered, DrainWorker, MigratePipeline, Rebalance,
-                             CheckpointAnswered, Tick, ConnectionRestored>;
+                             CheckpointAnswered, Tick, ConnectionRestored, BrokerInDoubt>;
 
 }  // namespace varpulis::coordinator

@@ -33,6 +33,7 @@ struct CoordinatorOptions {
   absl::Duration retry_backoff = absl::Seconds(1);  // of failed placements, doubled up to 30 s
   std::vector<std::string> advertised_urls;         // of the broker, without credentials
   std::string version;                              // SemVer
+  std::string address;                              // base URL of the HTTP API beside it
 };
 
 class Candidacy;

@@ -77,7 +77,8 @@ void OnTick(Step& step) {
   state.last_tick = step.now;
   if (stalled) {
     state.last_sweep = step.now;
-  } else if (step.now - state.last_sweep >= step.policy.heartbeat_interval) {
+  } else if (step.now - state.last_sweep >= step.policy.heartbeat_interval &&
+             step.now >= state.hold_failover_until) {
     state.last_sweep = step.now;
     Sweep(step);
   }
@@ -103,8 +104,7 @@ void PingFailed(Step& step, const PingUnanswered& command) {
   // Once per disappearance: who is still gone after the hold is dead.
   if (worker->unreachable_since > state.hold_began &&
       OthersVanishedWith(state, *worker, step.policy.ping_death)) {
-    state.hold_began = step.now;
-    state.hold_failover_until = step.now + step.policy.failover_hold;
+    HoldFailover(step);
     step.effects.warnings.push_back(
         absl::StrCat("several workers are gone at once, ", worker->id.str(),
                      " among them: perhaps the broker is; failover waits for ",
@@ -122,6 +122,10 @@ void OnConnectionRestored(Step& step) {
     worker.unreachable_since = absl::InfiniteFuture();
     worker.ping_in_flight = false;
   }
+  HoldFailover(step);
+}
+
+void HoldFailover(Step& step) {
   step.state.hold_began = step.now;
   step.state.hold_failover_until = step.now + step.policy.failover_hold;
 }

@@ -18,10 +18,15 @@ bool IsLive(const Worker& worker, absl::Time now, const Policy& policy);
 
 // Sweeps when an interval has passed since the last sweep, then runs retries that are due. After a
 // stall of this process longer than an interval the sweep is skipped: heartbeats may be waiting.
+// While failover is held it is put off.
 void OnTick(Step& step);
 
 // The broker was away: everyone gets a full timeout from now.
 void OnConnectionRestored(Step& step);
+
+// It may be the broker that is in trouble: nobody is declared dead and nothing is moved for
+// `failover_hold`.
+void HoldFailover(Step& step);
 
 // Nobody listened for the worker's commands, or it was silent. A process that is gone shows within
 // one ping: when nobody has listened for `ping_death` the worker is dead. Silence is not death (the

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 
+#include "base/partition_hash.h"
 #include "base/status_macros.h"
 #include "coordinator/runtime.h"
 #include "coordinator/views.h"
@@ -33,6 +34,26 @@ absl::StatusOr<v1::GroupInfo> GetGroup(const v1::GroupRequest& request,
                                 absl::StrCat("no pipeline group ", request.group_id()));
   }
   return MakeGroupInfo(reading.state, *group);
+}
+
+// Only the leader is asked, and it knows of no other.
+v1::RaftResponse MakeRaft(const CoordinatorOptions& self, const Runtime::Reading& reading) {
+  v1::RaftResponse response;
+  if (!reading.leased) return response;
+  // A number, as clients expect it, that others can work out; exact also as a float.
+  const uint64_t id = PartitionHash(self.id) >> 32;
+  response.set_enabled(true);
+  response.set_this_node_id(id);
+  response.set_leader_id(id);
+  response.set_term(reading.state.leader_epoch);
+  response.set_commit_index(reading.stored);
+  v1::RaftNode& node = *response.add_nodes();
+  node.set_id(id);
+  node.set_address(self.address);
+  node.set_role("leader");
+  node.set_is_current(true);
+  node.set_coordinator_id(self.id);
+  return response;
 }
 
 }  // namespace
@@ -98,6 +119,11 @@ absl::Status QueryService::Serve(transport::Service& service) {
         for (const std::string& url : runtime_.options().advertised_urls) response.add_urls(url);
         response.set_subject_prefix(runtime_.options().subject_prefix);
         return response;
+      })));
+  RETURN_IF_ERROR((Add<v1::Empty, v1::RaftResponse>(
+      service, "cluster", "raft",
+      [this](const v1::Empty&, const Reading& reading) -> absl::StatusOr<v1::RaftResponse> {
+        return MakeRaft(runtime_.options(), reading);
       })));
   return Add<v1::Empty, v1::Empty>(
       service, "cluster", "ready",

@@ -180,7 +180,9 @@ void Runtime::RemindAt(absl::Time answer_by, ReplyToken reply) {
 }
 
 void Runtime::Read(std::function<void(const Reading&)> read) {
-  strand_->Post([this, read = std::move(read)] { read({state_, ServesMutations(), durable_}); });
+  strand_->Post([this, read = std::move(read)] {
+    read({state_, ServesMutations(), durable_, tenure_ != nullptr, stored_});
+  });
 }
 
 void Runtime::Handle(const Command& command) {
@@ -205,20 +207,20 @@ void Runtime::Perform(Effects effects) {
   if (!writes.empty()) {
     log_->Append(std::move(writes), [this, strand = strand_, generation = log_generation_,
                                      number](const absl::StatusOr<uint64_t>& stored) {
-      strand->Post([this, generation, number, status = stored.status()] {
-        OnStored(generation, number, status);
-      });
+      strand->Post([this, generation, number, stored] { OnStored(generation, number, stored); });
     });
   }
   Flush();
 }
 
-void Runtime::OnStored(uint64_t generation, uint64_t number, const absl::Status& status) {
+void Runtime::OnStored(uint64_t generation, uint64_t number,
+                       const absl::StatusOr<uint64_t>& stored) {
   if (generation != log_generation_ || !ServesMutations()) return;
-  if (absl::IsAborted(status)) {
-    return StandDown(WithContext(status, "another coordinator has taken over the state"));
+  if (absl::IsAborted(stored.status())) {
+    return StandDown(WithContext(stored.status(), "another coordinator has taken over the state"));
   }
-  if (!status.ok()) return LoseLog(status);
+  if (!stored.ok()) return LoseLog(stored.status());
+  stored_ = *stored;
   pending_.Stored(number);
   Flush();
 }

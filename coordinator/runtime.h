@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
 #include "base/strand.h"
@@ -82,6 +83,8 @@ class Runtime {
     const ClusterState& state;
     bool ready;
     bool durable;
+    bool leased;
+    uint64_t stored;  // sequence of the last record known to be stored
   };
   void Read(std::function<void(const Reading&)> read);
   // Runs `work`, which may take a while, on a thread of its own kind.
@@ -99,7 +102,7 @@ class Runtime {
   absl::Status Serve();
   void Handle(const Command& command);
   void Perform(Effects effects);
-  void OnStored(uint64_t generation, uint64_t number, const absl::Status& status);
+  void OnStored(uint64_t generation, uint64_t number, const absl::StatusOr<uint64_t>& stored);
   void CarryOut(Effects effects);
   void Flush();
   void RenewRouting();
@@ -139,6 +142,7 @@ class Runtime {
   std::unique_ptr<transport::RecordLog> log_;  // null: the broker is away, nothing can be stored
   bool durable_ = false;
   uint64_t log_generation_ = 0;
+  uint64_t stored_ = 0;  // sequence
   EffectQueue pending_;
   std::set<GroupId> dirty_routing_;
   bool routing_scheduled_ = false;

@@ -84,6 +84,7 @@ absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
   for (const auto& [id, group] : state_.groups) dirty_routing_.insert(id);  // perhaps gone by now
   state_ = std::move(recovered.state);
   leader_epoch_ = opened.barrier_sequence;
+  stored_ = opened.barrier_sequence;
   for (const auto& [id, group] : state_.groups) dirty_routing_.insert(id);
   RenewRouting();
   LOG(INFO) << "coordinator " << options_.id << " leads with epoch " << leader_epoch_ << ": "
@@ -126,6 +127,7 @@ void Runtime::PingWorkers(const std::function<void()>& done) {
 }
 
 void Runtime::OnConnection(transport::ConnectionState state) {
+  if (state == transport::ConnectionState::kLeaving) return Handle(BrokerInDoubt{});
   const bool connected = state == transport::ConnectionState::kConnected;
   if (connected == connected_) return;
   connected_ = connected;
@@ -181,6 +183,8 @@ void Runtime::ReopenLog() {
         LOG(WARNING) << "coordinator " << options_.id << " cannot read its state yet: " << opened;
         return ReopenLog();
       }
+      // What was read knows nothing of the trouble.
+      Handle(BrokerInDoubt{});
       PingWorkers([] {});
     });
   });

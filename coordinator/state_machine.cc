@@ -41,6 +41,7 @@ Effects Apply(ClusterState& state, const Command& command, absl::Time now, const
                  [&](const UndeployAnswered& c) { FinishUndeploy(step, c); },
                  [&](const Tick&) { OnTick(step); },
                  [&](const ConnectionRestored&) { OnConnectionRestored(step); },
+                 [&](const BrokerInDoubt&) { HoldFailover(step); },
              },
              command);
   return effects;

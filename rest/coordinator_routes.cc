@@ -185,6 +185,8 @@ void AddCluster(const transport::Subjects& subjects, std::vector<std::string> ad
     return FormatTransport(advertised, head, reply);
   };
   routes.Add(std::move(transport));
+  routes.Add(Open(Endpoint<v1::Empty, v1::RaftResponse>(
+      "GET", "/api/v1/cluster/raft", Role::kViewer, subjects.Api("cluster", "raft"))));
 
   routes.Add(Open(Endpoint<v1::Empty, v1::ClusterHealthResponse>(
       "GET", "/health", Role::kViewer, subjects.Api("cluster", "health"))));

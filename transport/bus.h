@@ -29,7 +29,9 @@ struct SubscribeOptions {
   uint64_t max_pending_messages = 524'288;  // at most 2,097,151: nats.c overflows above
 };
 
-enum class ConnectionState { kConnected, kDisconnected, kClosed };
+// kLeaving is told to listeners only: still connected, but the broker has said that it goes away
+// soon (a lame duck). What follows is told as ever.
+enum class ConnectionState { kConnected, kDisconnected, kClosed, kLeaving };
 
 // Publish, subscribe, request: what the rest of the system knows of a message broker.
 // Thread-safe. Handlers of one subscription run one at a time, in the order of arrival, on a

@@ -118,9 +118,12 @@ absl::Status ConnectionEvents::Install(natsOptions* options) {
   if (status == NATS_OK) {
     status = natsOptions_SetLameDuckModeCB(
         options,
-        [](natsConnection* connection, void*) {
+        [](natsConnection* connection, void* raw) {
+          const auto events = Find(raw);
+          if (events == nullptr) return;
           LOG(WARNING) << "the broker at " << UrlOf(connection)
                        << " is shutting down; it will hand its clients over to others";
+          events->Notify(ConnectionState::kLeaving);
         },
         closure);
   }

@@ -123,6 +123,7 @@ class Worker::Shell {
                    << " starts without a broker: " << flushed.message();
     }
     connection_ = cluster.AddConnectionListener([this](transport::ConnectionState state) {
+      if (state == transport::ConnectionState::kLeaving) return;
       const bool connected = state == transport::ConnectionState::kConnected;
       // At once: whoever cannot be reached is replaced.
       if (!connected) host_.Suspend();

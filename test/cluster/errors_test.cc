@@ -55,6 +55,7 @@ TEST_F(ErrorsTest, AMissingOrWrongKeyIsUnauthorized) {
   EXPECT_EQ(WithKey("GET", "/health", "").status, 200);
   EXPECT_EQ(WithKey("GET", "/ready", "").status, 200);
   EXPECT_EQ(WithKey("GET", "/api/v1/cluster/transport", "").status, 200);
+  EXPECT_EQ(WithKey("GET", "/api/v1/cluster/raft", "").status, 200);
 }
 
 TEST_F(ErrorsTest, UnknownThingsAreNotFound) {

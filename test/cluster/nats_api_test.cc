@@ -105,6 +105,19 @@ TEST_F(NatsApiTest, ProtobufRequestsDoAllThatHttpDoes) {
   ASSERT_TRUE(transport.ok());
   EXPECT_THAT(transport->urls(), ElementsAre(cluster_.broker().url()));
 
+  const auto raft = CallAndWait<v1::RaftResponse>(bus, Api("cluster", "raft"), v1::Empty());
+  ASSERT_TRUE(raft.ok()) << raft.status();
+  EXPECT_TRUE(raft->enabled());
+  EXPECT_GT(raft->term(), 0u);
+  EXPECT_GT(raft->commit_index(), raft->term()) << "a group has been stored since the barrier";
+  ASSERT_EQ(raft->nodes_size(), 1);
+  EXPECT_EQ(raft->nodes(0).role(), "leader");
+  EXPECT_TRUE(raft->nodes(0).is_current());
+  EXPECT_EQ(raft->nodes(0).id(), raft->leader_id());
+  EXPECT_EQ(raft->this_node_id(), raft->leader_id());
+  EXPECT_EQ(raft->nodes(0).address(),
+            absl::StrCat("http://localhost:", cluster_.coordinator().http_port()));
+
   v1::GroupRequest by_id;
   by_id.set_group_id(group->id());
   ASSERT_TRUE(CallAndWait<v1::GroupInfo>(bus, Api("groups", "get"), by_id).ok());

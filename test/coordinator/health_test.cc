@@ -67,6 +67,32 @@ TEST_F(HealthTest, EveryoneGetsTheFullTimeoutWhenTheBrokerIsBack) {
   EXPECT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_READY);
 }
 
+TEST_F(HealthTest, NobodyIsDeclaredDeadWhileTheBrokerIsInDoubt) {
+  Join("w0");
+  const auto unheard = [&] {
+    return Do(PingUnanswered{WorkerId("w0"), "w0-1", /*nobody_listens=*/true});
+  };
+  unheard();
+  now_ += policy_.ping_death - absl::Milliseconds(1);
+  Do(BrokerInDoubt{});  // a lame duck, or a write that was not stored
+  now_ += policy_.failover_hold - absl::Milliseconds(1);
+  unheard();
+  EXPECT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_READY);
+  now_ += absl::Milliseconds(1);
+  unheard();
+  EXPECT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_UNHEALTHY);
+}
+
+TEST_F(HealthTest, SilenceIsNoDeathEitherWhileTheBrokerIsInDoubt) {
+  Join("w0");
+  for (int i = 0; i < 3; ++i) Advance(absl::Seconds(5));
+  Do(BrokerInDoubt{});
+  Advance(absl::Seconds(4));
+  EXPECT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_READY);
+  Advance(absl::Seconds(1));
+  EXPECT_EQ(WorkerStatusOf("w0"), v1::WORKER_STATUS_UNHEALTHY);
+}
+
 TEST_F(HealthTest, ClusterStatusFollowsTheWorkers) {
   EXPECT_EQ(MakeHealth(state_, "1.0.0", true).status(), "no_workers");
   Join("w0");

@@ -12,6 +12,7 @@
 #include "scripted_log.h"
 #include "test/support/wait.h"
 #include "transport/error_reply.h"
+#include "transport/json_codec.h"
 #include "transport/local_bus.h"
 #include "transport/rpc.h"
 #include "transport/subjects.h"
@@ -117,6 +118,15 @@ class RuntimeTest : public ::testing::Test {
   Mutex mutex_;
   std::optional<absl::Status> stood_down_ ABSL_GUARDED_BY(mutex_);
 };
+
+TEST_F(RuntimeTest, WithoutALeaseThereIsNoRaftToShow) {
+  const auto coordinator = StartCoordinator();
+  const auto raft = Call<v1::RaftResponse>(subjects_.Api("cluster", "raft"), v1::Empty());
+  ASSERT_TRUE(raft.ok()) << raft.status();
+  EXPECT_EQ(transport::ToJson(*raft),
+            R"({"enabled":false,"this_node_id":0,"leader_id":null,"term":0,"commit_index":0,)"
+            R"("nodes":[]})");
+}
 
 TEST_F(RuntimeTest, DeploysInjectsAndDeletes) {
   const auto coordinator = StartCoordinator();

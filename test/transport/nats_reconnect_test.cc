@@ -121,6 +121,16 @@ TEST_F(NatsReconnectTest, ALostConnectionFailsPendingRequestsAndTellsListeners) 
   EXPECT_EQ(pending.calls(), 1);
 }
 
+TEST_F(NatsReconnectTest, TellsThatTheBrokerIsAboutToGo) {
+  std::atomic<bool> told = false;
+  const auto listener = client_->AddConnectionListener([&](ConnectionState state) {
+    if (state == ConnectionState::kLeaving) told = true;
+  });
+  ASSERT_TRUE(broker_->Signal(SIGUSR2).ok());
+  EXPECT_TRUE(WaitUntil([&] { return told.load(); }));
+  EXPECT_EQ(client_->state(), ConnectionState::kConnected);
+}
+
 TEST_F(NatsReconnectTest, WhatIsPublishedDuringAnOutageIsRefusedAndNeverDelivered) {
   std::atomic<int> stale{0};
   std::atomic<int> fresh{0};
