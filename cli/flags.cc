@@ -47,6 +47,8 @@ DEFINE_string(coordinator, "", "coordinator URL (http://host:9100, or nats://hos
 DEFINE_string(worker_id, "", "worker identifier (default: a UUID)");
 DEFINE_string(advertise_address, "", "base URL under which others reach this worker's HTTP API");
 DEFINE_uint32(max_pipelines, 100, "pipelines this worker takes at most");
+DEFINE_uint32(batch_linger_us, 1000,
+              "microseconds that outputs may wait for those of input that waits already");
 DEFINE_uint32(checkpoint_interval, 10,
               "seconds between the checkpoints of a pipeline; 0: only when it moves or ends");
 DEFINE_uint32(
@@ -130,6 +132,7 @@ constexpr FlagSpec kFlags[] = {
     {"worker_id", 0, "VARPULIS_WORKER_ID", "ID"},
     {"advertise_address", 0, "VARPULIS_ADVERTISE_ADDRESS", "URL"},
     {"max_pipelines", 0, nullptr, "N", 1, kMostPipelines},
+    {"batch_linger_us", 0, nullptr, "MICROSECONDS", 0, 1000},
     {"checkpoint_interval", 0, "VARPULIS_CHECKPOINT_INTERVAL", "SECONDS", 0, kLongestPeriod},
     {"checkpoint_max_mb", 0, nullptr, "MB", 0, 100'000'000},
     {"input_max_mb", 0, nullptr, "MB", 0, 100'000'000},
@@ -254,8 +257,8 @@ absl::Span<const Command> Commands() {
        "Start a worker, alone or registered with a coordinator",
        nullptr,
        {"port", "bind", "api_key", "coordinator", "worker_id", "advertise_address", "max_pipelines",
-        "checkpoint_interval", "checkpoint_max_mb", "input_max_mb", "output_max_age",
-        "drain_timeout", VARPULIS_NATS_FLAGS}},
+        "batch_linger_us", "checkpoint_interval", "checkpoint_max_mb", "input_max_mb",
+        "output_max_age", "drain_timeout", VARPULIS_NATS_FLAGS}},
       {"gateway",
        "Run the HTTP API of a coordinator alone, as a NATS client",
        nullptr,

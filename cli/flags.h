@@ -41,6 +41,7 @@ DECLARE_string(coordinator);
 DECLARE_string(worker_id);
 DECLARE_string(advertise_address);
 DECLARE_uint32(max_pipelines);
+DECLARE_uint32(batch_linger_us);
 DECLARE_uint32(checkpoint_interval);
 DECLARE_uint32(checkpoint_max_mb);
 DECLARE_uint32(input_max_mb);

@@ -99,6 +99,7 @@ absl::Status Run() {
   options.subject_prefix = FLAGS_subject_prefix;
   options.joins_later = clustered;
   options.max_pipelines = FLAGS_max_pipelines;
+  options.batch_linger = absl::Microseconds(FLAGS_batch_linger_us);
   options.checkpoint_interval = absl::Seconds(FLAGS_checkpoint_interval);
   options.stored.max_input_bytes = uint64_t{FLAGS_input_max_mb} * 1'000'000;
   options.stored.output_max_age = absl::Seconds(FLAGS_output_max_age);

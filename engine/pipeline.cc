@@ -8,6 +8,7 @@
 #include "engine/runtime/batch_codec.h"
 #include "engine/runtime/build.h"
 #include "engine/runtime/checkpoint.h"
+#include "engine/runtime/columns.h"
 #include "engine/runtime/graph.h"
 
 namespace varpulis::engine {
@@ -71,6 +72,11 @@ CheckResult Pipeline::Check(std::string_view source) {
 }
 
 absl::Status Pipeline::Push(const varpulis::v1::Event& event, std::vector<EmittedEvent>* outputs) {
+  EmittedEvents sink(outputs, text_listener_);
+  return Push(event, sink);
+}
+
+absl::Status Pipeline::Push(const varpulis::v1::Event& event, OutputSink& sink) {
   const InputType* type = graph_->inputs().Find(event.event_type());
   Row row;
   if (type == nullptr) {
@@ -80,19 +86,28 @@ absl::Status Pipeline::Push(const varpulis::v1::Event& event, std::vector<Emitte
     graph_->arena().Reset();
     return read;
   }
-  EmittedEvents sink(outputs, text_listener_);
   const RowRun run{type, 1};
   graph_->Push(absl::MakeConstSpan(&run, 1), Batch(&row, 1), sink);
   return absl::OkStatus();
+}
+
+Pipeline::Refused Pipeline::PushColumns(const varpulis::v1::Columns& columns, OutputSink& sink) {
+  constexpr size_t kRowsAtOnce = 1024;
+  ColumnsReader reader(columns, graph_->inputs(), graph_->arena());
+  while (reader.Next(kRowsAtOnce)) {
+    graph_->Push(reader.runs(), absl::MakeSpan(reader.rows()), sink);
+  }
+  return {reader.refused(), reader.why_refused()};
 }
 
 void Pipeline::PushRows(absl::Span<const RowRun> runs, Batch rows, OutputSink& sink) {
   graph_->Push(runs, rows, sink);
 }
 void Pipeline::SkipEvents(uint64_t count) { graph_->SkipEvents(count); }
+void Pipeline::AdvanceTo(int64_t now_ns, OutputSink& sink) { graph_->AdvanceTo(now_ns, sink); }
 void Pipeline::AdvanceTo(int64_t now_ns, std::vector<EmittedEvent>* outputs) {
   EmittedEvents sink(outputs, text_listener_);
-  graph_->AdvanceTo(now_ns, sink);
+  AdvanceTo(now_ns, sink);
 }
 
 void Pipeline::SetLimits(const RunLimits& limits) { graph_->set_limits(limits); }

@@ -57,6 +57,16 @@ class Pipeline {
   // vpl.md §8.1 or lacks its type or `timestamp_ns`; the state is then as before.
   absl::Status Push(const varpulis::v1::Event& event, std::vector<EmittedEvent>* outputs);
 
+  // The same into a sink, which also hears what would go to the text listener.
+  absl::Status Push(const varpulis::v1::Event& event, OutputSink& sink);
+  // A batch in the columnar form. Returns how many of its events were refused, and why the first
+  // was; the others take effect. REQUIRES: CheckColumns (runtime/columns.h) is OK.
+  struct Refused {
+    uint64_t events = 0;
+    absl::Status why;
+  };
+  Refused PushColumns(const varpulis::v1::Columns& columns, OutputSink& sink);
+
   // The same without copies, for readers that know `inputs()`: successive events, with their slots
   // in `arena()`, which is emptied when the call returns. The rows may be changed.
   void PushRows(absl::Span<const RowRun> runs, Batch rows, OutputSink& sink);
@@ -65,6 +75,7 @@ class Pipeline {
   void SkipEvents(uint64_t count);
   // For live pipelines with `timer(…)` streams: time has come to `now_ns`, which fires what is due.
   // The first call starts the timers. Replays need no calls: there events carry time on.
+  void AdvanceTo(int64_t now_ns, OutputSink& sink);
   void AdvanceTo(int64_t now_ns, std::vector<EmittedEvent>* outputs);
   // When the next timer is due: INT64_MIN before they have started, INT64_MAX without any.
   int64_t next_timer_ns() const;

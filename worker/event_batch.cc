@@ -8,8 +8,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "google/protobuf/arena.h"
+
 #include "base/partition_hash.h"
 #include "base/status_macros.h"
+#include "engine/runtime/columns.h"
 #include "transport/error_reply.h"
 #include "transport/json_codec.h"
 
@@ -74,22 +77,55 @@ size_t MaxBatchBytes(const transport::Bus& bus) {
   return std::max(std::min(limit, kMaxBatchBytes), 2 * kBatchOverhead) - kBatchOverhead;
 }
 
-absl::StatusOr<EventBatch> DecodeEventBatch(absl::string_view payload, bool is_json) {
-  EventBatch batch;
+std::shared_ptr<EventBatch> NewEventBatch(size_t payload_bytes) {
+  constexpr size_t kSmallest = 1024, kLargest = 64 << 10;
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = std::clamp(4 * payload_bytes, kSmallest, kLargest);
+  options.max_block_size = kLargest;
+  auto arena = std::make_shared<google::protobuf::Arena>(options);
+  auto* const batch = google::protobuf::Arena::CreateMessage<EventBatch>(arena.get());
+  return {std::move(arena), batch};
+}
+
+absl::Status DecodeEventBatch(absl::string_view payload, bool is_json, EventBatch* batch) {
   if (is_json || absl::StartsWith(payload, "{")) {
-    ASSIGN_OR_RETURN(batch, DecodeJson(payload));
-  } else if (!batch.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
+    ASSIGN_OR_RETURN(*batch, DecodeJson(payload));
+  } else if (!batch->ParseFromArray(payload.data(), static_cast<int>(payload.size()))) {
     return transport::MakeError("invalid_request", "payload is neither an EventBatch nor JSON");
   }
-  for (const Event& event : batch.events()) {
+  for (const Event& event : batch->events()) {
     if (event.event_type().empty()) {
       return transport::MakeError("invalid_request", "event without event_type");
     }
   }
-  return batch;
+  if (batch->has_columns()) {
+    if (!batch->events().empty()) {
+      return transport::MakeError("invalid_request", "a batch has events or columns, not both");
+    }
+    if (const absl::Status fits = engine::CheckColumns(batch->columns()); !fits.ok()) {
+      return transport::MakeError("invalid_request", absl::StrCat("columns: ", fits.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void ToRows(EventBatch* batch) {
+  if (!batch->has_columns()) return;
+  engine::ColumnsToRows(batch->columns(), batch->mutable_events());
+  batch->clear_columns();
+}
+
+uint64_t CountEvents(const EventBatch& batch) {
+  return batch.events_size() + engine::CountEvents(batch.columns());
 }
 
 void StampMissing(int64_t now_ns, EventBatch* batch) {
+  if (batch->has_columns()) {
+    for (varpulis::v1::Shape& shape : *batch->mutable_columns()->mutable_shapes()) {
+      if (!shape.timestamps_ns().empty()) continue;
+      shape.mutable_timestamps_ns()->Resize(static_cast<int>(shape.count()), now_ns);
+    }
+  }
   for (Event& event : *batch->mutable_events()) {
     if (!event.has_timestamp_ns()) event.set_timestamp_ns(now_ns);
   }
@@ -104,6 +140,7 @@ std::string CanonicalKeyText(const Event& event, absl::string_view field) {
 
 void KeepOwnShare(const Placement& placement, EventBatch* batch) {
   if (!placement.replicated() || !placement.partition_key.has_value()) return;
+  ToRows(batch);
   auto* events = batch->mutable_events();
   int kept = 0;
   for (int i = 0; i < events->size(); ++i) {

@@ -2,9 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
-#include "absl/status/statusor.h"
+#include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 
 #include "proto/event.pb.h"
@@ -21,10 +22,21 @@ inline constexpr uint32_t kMaxHops = 16;
 size_t MaxBatchBytes(const transport::Bus& bus);
 inline constexpr size_t kBytesBesideEvent = 8;
 
+// An empty batch for a payload of that size. On an arena of its own, because its parts are made here
+// and freed on the runner's thread, which is where an allocator is slowest.
+std::shared_ptr<varpulis::v1::EventBatch> NewEventBatch(size_t payload_bytes);
+
 // What a publisher sent: an EventBatch; or JSON, when said so or when it begins with '{': one
 // event, or
-// {"events": […]}. INVALID_ARGUMENT when it is neither, or an event has no type.
-absl::StatusOr<varpulis::v1::EventBatch> DecodeEventBatch(absl::string_view payload, bool is_json);
+// {"events": […]}. INVALID_ARGUMENT when it is neither, an event has no type, or columns do not fit
+// together. `batch` is empty before.
+absl::Status DecodeEventBatch(absl::string_view payload, bool is_json,
+                              varpulis::v1::EventBatch* batch);
+
+// Columns become rows.
+void ToRows(varpulis::v1::EventBatch* batch);
+// In either form.
+uint64_t CountEvents(const varpulis::v1::EventBatch& batch);
 
 // Gives events without a timestamp this one: the entry to the system.
 void StampMissing(int64_t now_ns, varpulis::v1::EventBatch* batch);
@@ -32,7 +44,7 @@ void StampMissing(int64_t now_ns, varpulis::v1::EventBatch* batch);
 // The canonical text of a partition key's value (cluster-api.md §3.7): "42" for 42 and for 42.0.
 std::string CanonicalKeyText(const varpulis::v1::Event& event, absl::string_view field);
 
-// Removes the events that belong to other replicas of a keyed pipeline.
+// Removes the events that belong to other replicas of a keyed pipeline. Columns become rows.
 void KeepOwnShare(const Placement& placement, varpulis::v1::EventBatch* batch);
 
 }  // namespace varpulis::worker

@@ -15,6 +15,7 @@ namespace varpulis::worker {
 struct EventRoute {
   std::vector<std::string> event_types;
   std::string subject;
+  bool columns = false;  // who listens there takes batches in the columnar form
 };
 
 // The outbound routes of one pipeline, compiled: event type → distinct subjects. All matching

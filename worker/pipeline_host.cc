@@ -56,15 +56,20 @@ Placement PlacementOf(const DeployPipelineRequest& request) {
   return placement;
 }
 
-OutputRouter::Options OutputsOf(const DeployPipelineRequest& request, std::string fallback) {
-  OutputRouter::Options options{.routes = {},
-                                .fallback_subject = std::move(fallback),
-                                .placement_epoch = request.placement_epoch(),
-                                .replica = request.replica()};
+OutputRouter::Options OutputsOf(const DeployPipelineRequest& request,
+                                const transport::Subjects& subjects) {
+  OutputRouter::Options options{
+      .routes = {},
+      .fallback_subject = subjects.Output(request.group_id(), request.name()),
+      .fallback_columns = request.columnar_output(),
+      .placement_epoch = request.placement_epoch(),
+      .replica = request.replica()};
   for (const auto& route : request.routes()) {
     options.routes.push_back(
         {.event_types = {route.event_types().begin(), route.event_types().end()},
-         .subject = route.subject()});
+         .subject = route.subject(),
+         // Only pipelines listen there. A route's own subject is anybody's.
+         .columns = subjects.ParsePipeline(route.subject()).has_value()});
   }
   return options;
 }
@@ -223,10 +228,10 @@ absl::StatusOr<PipelineHost::HostedPtr> PipelineHost::Start(const DeployPipeline
   std::unique_ptr<Outputs> outputs =
       stored != nullptr
           ? stored->TakeOutputs()
-          : std::make_unique<OutputRouter>(
-                OutputsOf(request, subjects_.Output(request.group_id(), request.name())),
-                *cluster_);
-  PipelineRunner::Options options{.paused = request.paused(), .may_process = options_.may_process};
+          : std::make_unique<OutputRouter>(OutputsOf(request, subjects_), *cluster_);
+  PipelineRunner::Options options{.paused = request.paused(),
+                                  .batch_linger = options_.batch_linger,
+                                  .may_process = options_.may_process};
   if (stored != nullptr) options.stored = stored->RunnerOptions(placement);
   HostedPtr hosted = MakeHosted(std::move(placement), request.source(), std::move(engine),
                                 std::move(outputs), std::move(options));

@@ -61,6 +61,7 @@ class PipelineHost {
     uint32_t max_pipelines = 100;
     uint64_t max_in_flight_events = 65'536;
     WallClock now;
+    absl::Duration batch_linger = absl::ZeroDuration();  // PipelineRunner::Options
     // Between two checkpoints of a placed pipeline; zero: only when asked.
     absl::Duration checkpoint_interval = absl::ZeroDuration();
     // PipelineRunner::Options, for placed pipelines.

@@ -13,6 +13,8 @@
 namespace varpulis::worker {
 namespace {
 
+using varpulis::v1::EventBatch;
+
 constexpr absl::Duration kFlushTimeout = absl::Seconds(2);
 
 // Replicas without a key share the work: the broker gives each message to one of them. The group is
@@ -54,26 +56,28 @@ uint64_t PipelineInputs::dropped() const {
 
 void PipelineInputs::OnMessage(const transport::InboundMessage& message) {
   const auto content_type = message.Header(transport::kContentTypeHeader);
-  auto batch = DecodeEventBatch(message.payload(), content_type == transport::kContentTypeJson);
-  if (!batch.ok()) {
+  const std::shared_ptr<EventBatch> batch = NewEventBatch(message.payload().size());
+  const absl::Status decoded =
+      DecodeEventBatch(message.payload(), content_type == transport::kContentTypeJson, batch.get());
+  if (!decoded.ok()) {
     runner_.CountDropped(1);
     LOG_EVERY_N(WARNING, 1000) << "pipeline " << placement_.DisplayName()
                                << ": unreadable message on " << message.subject() << ": "
-                               << transport::ErrorCode(batch.status()) << ": "
-                               << batch.status().message();
+                               << transport::ErrorCode(decoded) << ": " << decoded.message();
     return;
   }
-  KeepOwnShare(placement_, &*batch);
-  if (batch->events().empty()) return;
+  KeepOwnShare(placement_, batch.get());
+  const uint64_t events = CountEvents(*batch);
+  if (events == 0) return;
   if (batch->hops() >= kMaxHops) {
-    runner_.CountDropped(batch->events_size());
+    runner_.CountDropped(events);
     LOG_EVERY_N(WARNING, 1000) << "pipeline " << placement_.DisplayName()
                                << ": events dropped after " << batch->hops()
                                << " pipelines: do the group's routes form a loop?";
     return;
   }
-  StampMissing(now_(), &*batch);
-  runner_.Push(std::move(*batch));
+  StampMissing(now_(), batch.get());
+  runner_.Push(batch);
 }
 
 }  // namespace varpulis::worker

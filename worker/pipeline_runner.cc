@@ -10,7 +10,9 @@
 #include "absl/time/time.h"
 #include "glog/logging.h"
 
+#include "engine/runtime/batch_codec.h"
 #include "transport/error_reply.h"
+#include "worker/event_batch.h"
 
 namespace varpulis::worker {
 namespace {
@@ -21,24 +23,74 @@ using varpulis::v1::WorkerInjectBatchResponse;
 using varpulis::v1::WorkerInjectResponse;
 
 constexpr size_t kMaxReturnedOutputs = 1000;
-// A batch that fans out this far is published in pieces, to bound memory.
-constexpr size_t kMaxPendingOutputs = 65'536;
 
 absl::Status Gone() {
   return transport::MakeError("worker_unavailable", "pipeline is being removed");
 }
 
+void LogText(const std::string& pipeline, engine::TextLevel level, std::string_view text) {
+  const absl::string_view shown(text.data(), text.size());
+  switch (level) {
+    case engine::TextLevel::kTrace:
+    case engine::TextLevel::kDebug:
+      VLOG(1) << pipeline << ": " << shown;
+      break;
+    case engine::TextLevel::kWarning:
+      LOG(WARNING) << pipeline << ": " << shown;
+      break;
+    case engine::TextLevel::kError:
+      LOG_EVERY_N(ERROR, 1000) << pipeline << ": " << shown;
+      break;
+    case engine::TextLevel::kInfo:
+    case engine::TextLevel::kPrint:
+      LOG(INFO) << pipeline << ": " << shown;
+      break;
+  }
+}
+
 }  // namespace
 
-PipelineRunner::PipelineRunner(Options options, EnginePtr engine, std::unique_ptr<Outputs> outputs,
-                               WorkerCounters& totals)
+// Takes what the engine emits to the router, and the first of it into the answer to whoever waits.
+class PipelineRunner::Sink final : public engine::OutputSink {
+ public:
+  using Returned = google::protobuf::RepeatedPtrField<Event>;
+
+  explicit Sink(PipelineRunner& runner, Returned* returned = nullptr)
+      : runner_(runner), returned_(returned) {}
+
+  void OnOutput(const engine::OutputEvent& event) override {
+    ++count_;
+    runner_.outputs_->Add(event);
+    if (returned_ == nullptr || static_cast<size_t>(returned_->size()) >= kMaxReturnedOutputs) {
+      return;
+    }
+    engine::OutputToProto(event, returned_->Add());
+  }
+  void OnText(engine::TextLevel level, std::string_view text) override {
+    LogText(runner_.options_.name, level, text);
+  }
+  // Once, when all has been emitted: adds to the counters and returns how many there were.
+  uint64_t Settle() {
+    runner_.events_out_ += count_;
+    runner_.totals_.events_out += count_;
+    return count_;
+  }
+
+ private:
+  PipelineRunner& runner_;
+  Returned* const returned_;
+  uint64_t count_ = 0;
+};
+
+PipelineRunner::PipelineRunner(Options options, EnginePtr engine,
+                               std::unique_ptr<Outputs> outputs, WorkerCounters& totals)
     : options_(std::move(options)),
       totals_(totals),
       engine_(std::move(engine)),
       outputs_(std::move(outputs)),
       holds_(options_.paused ? static_cast<uint8_t>(Hold::kPaused) : 0),
       strand_(options_.name) {
-  strand_.Post([this] { AdoptEngine(); });
+  strand_.Post([this] { ArmTimer(); });
 }
 
 PipelineRunner::~PipelineRunner() {
@@ -67,23 +119,20 @@ bool PipelineRunner::WaitAndEnqueue(Item item) {
   return true;
 }
 
-bool PipelineRunner::Push(EventBatch batch) {
-  const uint64_t events = batch.events_size();
-  // A shared_ptr because std::function wants a copyable task; the batch itself is not copied.
-  auto shared = std::make_shared<EventBatch>(std::move(batch));
+bool PipelineRunner::Push(std::shared_ptr<const EventBatch> batch) {
+  const uint64_t events = CountEvents(*batch);
   const bool taken =
       WaitAndEnqueue({.events = events,
-                      .run = [this, shared] { ProcessBatch(*shared); },
+                      .run = [this, batch = std::move(batch)] { ProcessBatch(*batch); },
                       .refuse = [this, events](const absl::Status&) { dropped_ += events; }});
   if (!taken) dropped_ += events;
   return taken;
 }
 
-bool PipelineRunner::PushStored(EventBatch batch, StoredInput input) {
-  const uint64_t events = batch.events_size();
-  auto shared = std::make_shared<EventBatch>(std::move(batch));
+bool PipelineRunner::PushStored(StoredInput input) {
+  const uint64_t events = input.batch == nullptr ? 0 : CountEvents(*input.batch);
   return WaitAndEnqueue({.events = events,
-                         .run = [this, shared, input] { ProcessStored(*shared, input); },
+                         .run = [this, input = std::move(input)] { ProcessStored(input); },
                          .refuse = {}});
 }
 
@@ -123,8 +172,9 @@ bool PipelineRunner::Post(std::function<void(EnginePtr&)> task,
   MutexLock lock(mutex_);
   if (closed_) return false;
   auto run = [this, task = std::move(task)] {
+    Publish();  // what a task sees has been published
     task(engine_);
-    AdoptEngine();
+    ArmTimer();  // the engine may be a new one
   };
   if (Held()) {
     strand_.Post(std::move(run));
@@ -141,18 +191,26 @@ bool PipelineRunner::MayProcess() {
 }
 
 void PipelineRunner::RunNext() {
-  if (!MayProcess()) return;
   Item item;
+  if (!TakeNext(&item)) return Publish();  // nothing comes that it could wait for
+  item.run();
+  bool more_waits = false;
   {
     MutexLock lock(mutex_);
-    if (Held() || queue_.empty()) return;
-    item = std::move(queue_.front());
-    queue_.pop_front();
+    in_flight_ -= item.events;
+    room_.NotifyAll();
+    more_waits = !queue_.empty();
   }
-  item.run();
+  PublishWhenDue(more_waits);
+}
+
+bool PipelineRunner::TakeNext(Item* item) {
+  if (!MayProcess()) return false;
   MutexLock lock(mutex_);
-  in_flight_ -= item.events;
-  room_.NotifyAll();
+  if (Held() || queue_.empty()) return false;
+  *item = std::move(queue_.front());
+  queue_.pop_front();
+  return true;
 }
 
 void PipelineRunner::SetHold(Hold reason, bool on) {
@@ -218,34 +276,10 @@ void PipelineRunner::Join() { strand_.Stop(); }
 
 // ---------------------------------------------------------------- on the strand
 
-// The engine may be a new one.
-void PipelineRunner::AdoptEngine() {
-  if (engine_ == nullptr) return;
-  engine_->SetTextListener([this](engine::TextLevel level, std::string_view text) {
-    const absl::string_view shown(text.data(), text.size());
-    switch (level) {
-      case engine::TextLevel::kTrace:
-      case engine::TextLevel::kDebug:
-        VLOG(1) << options_.name << ": " << shown;
-        break;
-      case engine::TextLevel::kWarning:
-        LOG(WARNING) << options_.name << ": " << shown;
-        break;
-      case engine::TextLevel::kError:
-        LOG_EVERY_N(ERROR, 1000) << options_.name << ": " << shown;
-        break;
-      case engine::TextLevel::kInfo:
-      case engine::TextLevel::kPrint:
-        LOG(INFO) << options_.name << ": " << shown;
-        break;
-    }
-  });
-  ArmTimer();
-}
-
 void PipelineRunner::ArmTimer() {
   if (timer_ != 0) strand_.Cancel(timer_);
   timer_ = 0;
+  if (engine_ == nullptr) return;
   const int64_t due = engine_->next_timer_ns();
   if (due == INT64_MAX) return;
   const int64_t now = absl::GetCurrentTimeNanos();
@@ -269,60 +303,85 @@ void PipelineRunner::OnTimer() {
 }
 
 void PipelineRunner::AdvanceTo(int64_t now_ns) {
-  engine_->AdvanceTo(now_ns, &pending_outputs_);
-  events_out_ += pending_outputs_.size();
-  totals_.events_out += pending_outputs_.size();
-  Publish(1);
+  BeginInput(1);
+  Sink sink(*this);
+  engine_->AdvanceTo(now_ns, sink);
+  sink.Settle();
+  Publish();
   ArmTimer();
 }
 
-absl::Status PipelineRunner::Process(const Event& event) {
-  const size_t before = pending_outputs_.size();
-  absl::Status pushed = engine_->Push(event, &pending_outputs_);
-  if (!pushed.ok()) {
+void PipelineRunner::CountIn(uint64_t events) {
+  events_in_ += events;
+  totals_.events_in += events;
+}
+
+void PipelineRunner::Publish() {
+  outputs_->Flush();
+  dropped_ += outputs_->TakeLost();
+  collecting_ = false;
+}
+
+void PipelineRunner::PublishWhenDue(bool more_waits) {
+  if (!more_waits || options_.batch_linger == absl::ZeroDuration()) return Publish();
+  if (outputs_->empty()) return;
+  const auto now = std::chrono::steady_clock::now();
+  if (!std::exchange(collecting_, true)) collecting_since_ = now;
+  if (now - collecting_since_ >= absl::ToChronoNanoseconds(options_.batch_linger)) Publish();
+}
+
+absl::Status PipelineRunner::Process(const Event& event, Sink& sink) {
+  absl::Status pushed = engine_->Push(event, sink);
+  if (pushed.ok()) {
+    CountIn(1);
+  } else {
     ++dropped_;
-    return pushed;
   }
-  const uint64_t emitted = pending_outputs_.size() - before;
-  ++events_in_;
-  ++totals_.events_in;
-  events_out_ += emitted;
-  totals_.events_out += emitted;
-  return absl::OkStatus();
+  return pushed;
 }
 
-void PipelineRunner::Publish(uint32_t hops) {
-  if (pending_outputs_.empty()) return;
-  dropped_ += outputs_->Publish(&pending_outputs_, hops, progress_.position());
-  pending_outputs_.clear();
-}
-
-void PipelineRunner::ProcessBatch(EventBatch& batch) {
+void PipelineRunner::ProcessBatch(const EventBatch& batch) {
+  BeginInput(batch.hops() + 1);
+  Sink sink(*this);
+  uint64_t refused = 0;
+  absl::Status why;
   for (const Event& event : batch.events()) {
-    if (const absl::Status pushed = Process(event); !pushed.ok()) {
-      LOG_EVERY_N(WARNING, 1000) << options_.name << " refused an event: " << pushed;
-    }
-    if (pending_outputs_.size() >= kMaxPendingOutputs) Publish(batch.hops() + 1);
+    absl::Status pushed = Process(event, sink);
+    if (!pushed.ok() && refused++ == 0) why = std::move(pushed);
   }
-  Publish(batch.hops() + 1);
+  if (batch.has_columns()) {
+    const engine::Pipeline::Refused of_columns = engine_->PushColumns(batch.columns(), sink);
+    refused = of_columns.events;
+    why = of_columns.why;
+    CountIn(CountEvents(batch) - refused);
+    dropped_ += refused;
+  }
+  sink.Settle();
+  if (refused > 0) {
+    LOG_EVERY_N(WARNING, 1000) << options_.name << " refused " << refused << " events: " << why;
+  }
 }
 
-void PipelineRunner::ProcessStored(EventBatch& batch, const StoredInput& input) {
+void PipelineRunner::ProcessStored(const StoredInput& input) {
   const Stored& stored = *options_.stored;
   if (input.position <= progress_.position()) {
     LOG_EVERY_N(ERROR, 1000) << options_.name << ": input " << input.position << " comes after "
                              << progress_.position() << ": its stream has been made again";
     return;
   }
-  dropped_ += progress_.Take(stored.placement, input.position, input.stored_at_ns, &batch);
-  if (input.tick) {
+  if (input.batch == nullptr) {
+    progress_.Tick(input.position);
     AdvanceTo(input.stored_at_ns);
-  } else if (stored.waiters->Knows(input.inject_id)) {
-    std::vector<uint32_t> indices(batch.events_size());
-    std::iota(indices.begin(), indices.end(), 0);
-    stored.waiters->Processed(input.inject_id, ProcessInjectBatch(batch, indices));
   } else {
-    ProcessBatch(batch);
+    dropped_ += progress_.Take(stored.placement, input.position, input.stored_at_ns,
+                               input.batch.get());
+    if (stored.waiters->Knows(input.inject_id)) {
+      std::vector<uint32_t> indices(input.batch->events_size());
+      std::iota(indices.begin(), indices.end(), 0);
+      stored.waiters->Processed(input.inject_id, ProcessInjectBatch(*input.batch, indices));
+    } else {
+      ProcessBatch(*input.batch);
+    }
   }
   position_ = input.position;
 }
@@ -332,32 +391,31 @@ absl::StatusOr<WorkerInjectResponse> PipelineRunner::ProcessInject(const Event& 
   if (!event_id.empty()) {
     if (const WorkerInjectResponse* answer = answered_.Find(event_id)) return *answer;
   }
-  if (const absl::Status pushed = Process(event); !pushed.ok()) {
+  WorkerInjectResponse response;
+  BeginInput(1);
+  Sink sink(*this, response.mutable_output_events());
+  if (const absl::Status pushed = Process(event, sink); !pushed.ok()) {
     return transport::MakeError("invalid_request", pushed.message());
   }
-  WorkerInjectResponse response;
   response.set_accepted(true);
-  const size_t returned = std::min(pending_outputs_.size(), kMaxReturnedOutputs);
-  for (size_t i = 0; i < returned; ++i) {
-    *response.add_output_events() = pending_outputs_[i].event;
-  }
-  if (returned < pending_outputs_.size()) {
-    response.set_output_count(pending_outputs_.size());
+  const uint64_t count = sink.Settle();
+  if (count > static_cast<uint64_t>(response.output_events_size())) {
+    response.set_output_count(count);
     response.set_truncated(true);
   }
-  Publish(1);
+  Publish();
   if (!event_id.empty()) answered_.Remember(event_id, response);
   return response;
 }
 
 WorkerInjectBatchResponse PipelineRunner::ProcessInjectBatch(
-    EventBatch& batch, const std::vector<uint32_t>& index_of) {
+    const EventBatch& batch, const std::vector<uint32_t>& index_of) {
   const auto start = std::chrono::steady_clock::now();
   WorkerInjectBatchResponse response;
-  uint64_t outputs = 0;
+  BeginInput(1);
+  Sink sink(*this, response.mutable_output_events());
   for (int i = 0; i < batch.events_size(); ++i) {
-    const size_t before = pending_outputs_.size();
-    if (const absl::Status pushed = Process(batch.events(i)); !pushed.ok()) {
+    if (const absl::Status pushed = Process(batch.events(i), sink); !pushed.ok()) {
       auto* rejected = response.add_rejected();
       rejected->set_index(index_of[i]);
       rejected->set_code(transport::ErrorCode(pushed));
@@ -365,16 +423,11 @@ WorkerInjectBatchResponse PipelineRunner::ProcessInjectBatch(
       continue;
     }
     response.set_accepted(response.accepted() + 1);
-    outputs += pending_outputs_.size() - before;
-    for (size_t k = before; k < pending_outputs_.size(); ++k) {
-      if (static_cast<size_t>(response.output_events_size()) >= kMaxReturnedOutputs) break;
-      *response.add_output_events() = pending_outputs_[k].event;
-    }
-    if (pending_outputs_.size() >= kMaxPendingOutputs) Publish(1);
   }
-  Publish(1);
-  response.set_output_count(outputs);
-  response.set_truncated(outputs > static_cast<uint64_t>(response.output_events_size()));
+  const uint64_t count = sink.Settle();
+  Publish();
+  response.set_output_count(count);
+  response.set_truncated(count > static_cast<uint64_t>(response.output_events_size()));
   response.set_processing_time_us(std::chrono::duration_cast<std::chrono::microseconds>(
                                       std::chrono::steady_clock::now() - start)
                                       .count());

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -12,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 #include "base/mutex.h"
 #include "base/strand.h"
@@ -51,6 +53,10 @@ class PipelineRunner {
     std::string name;  // of the thread
     uint64_t max_in_flight_events = 65'536;
     bool paused = false;
+    // How long outputs may wait for those of further input, while there is such input. Zero: the
+    // outputs of each input are published by themselves, so that the same input gives the same
+    // messages whenever it comes.
+    absl::Duration batch_linger = absl::ZeroDuration();
     // Asked before each input; false holds the pipeline, kCutOff. Empty: always.
     std::function<bool()> may_process = {};
     std::optional<Stored> stored = {};
@@ -64,7 +70,7 @@ class PipelineRunner {
   struct Stats {
     uint64_t events_in = 0;
     uint64_t events_out = 0;
-    uint64_t events_dropped = 0;  // refused, unreadable, lost on output
+    uint64_t events_dropped = 0;  // refused by the engine, unreadable, lost on output
     uint64_t in_flight = 0;
     uint64_t max_in_flight_seen = 0;
     uint64_t position = 0;  // in the stored input
@@ -81,17 +87,17 @@ class PipelineRunner {
 
   // From the data plane: waits while full. False when closed; the batch is counted as dropped.
   // REQUIRES: timestamps set.
-  bool Push(varpulis::v1::EventBatch batch);
+  bool Push(std::shared_ptr<const varpulis::v1::EventBatch> batch);
 
   // One message of the stored input; waits while full. False when it was not taken: it will be read
   // again.
   struct StoredInput {
+    std::shared_ptr<varpulis::v1::EventBatch> batch;  // null: no events, but time has come here
     uint64_t position = 0;
     int64_t stored_at_ns = 0;
-    bool tick = false;      // no events: time has come to `stored_at_ns`
     std::string inject_id;  // who may be waiting for its outputs; empty: nobody
   };
-  bool PushStored(varpulis::v1::EventBatch batch, StoredInput input);
+  bool PushStored(StoredInput input);
 
   // Synchronous input: `done` is called exactly once, with the outputs of this very event, or with
   // rate_limited (full), worker_unavailable (closed, held), invalid_request (refused by the
@@ -145,6 +151,7 @@ class PipelineRunner {
   void Join();
 
  private:
+  class Sink;  // of the engine
   struct Item {
     uint64_t events = 0;
     std::function<void()> run;
@@ -156,21 +163,25 @@ class PipelineRunner {
   void Enqueue(Item item) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasRoom(uint64_t events) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RunNext();
+  bool TakeNext(Item* item);
   bool Held() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return holds_ != 0; }
   bool MayProcess();
 
   // On the strand.
-  void AdoptEngine();
   void ArmTimer();
   void OnTimer();
-  absl::Status Process(const varpulis::v1::Event& event);
-  void Publish(uint32_t hops);
-  void ProcessBatch(varpulis::v1::EventBatch& batch);
-  void ProcessStored(varpulis::v1::EventBatch& batch, const StoredInput& input);
   void AdvanceTo(int64_t now_ns);
+  void BeginInput(uint32_t hops) { outputs_->BeginInput(hops, progress_.position()); }
+  absl::Status Process(const varpulis::v1::Event& event, Sink& sink);
+  void CountIn(uint64_t events);
+  void Publish();
+  // After an input: publishes unless the outputs may wait for more.
+  void PublishWhenDue(bool more_waits);
+  void ProcessBatch(const varpulis::v1::EventBatch& batch);
+  void ProcessStored(const StoredInput& input);
   absl::StatusOr<varpulis::v1::WorkerInjectResponse> ProcessInject(const varpulis::v1::Event& event,
                                                                    const std::string& event_id);
-  varpulis::v1::WorkerInjectBatchResponse ProcessInjectBatch(varpulis::v1::EventBatch& batch,
+  varpulis::v1::WorkerInjectBatchResponse ProcessInjectBatch(const varpulis::v1::EventBatch& batch,
                                                              const std::vector<uint32_t>& index_of);
 
   const Options options_;
@@ -183,7 +194,8 @@ class PipelineRunner {
   // Touched on the strand only.
   EnginePtr engine_;
   const std::unique_ptr<Outputs> outputs_;
-  std::vector<engine::EmittedEvent> pending_outputs_;
+  std::chrono::steady_clock::time_point collecting_since_;  // outputs that wait for more
+  bool collecting_ = false;
   InjectWindow answered_;
   StoredProgress progress_;
   Strand::TimerId timer_ = 0;  // for the program's `timer(…)` streams; 0: none runs

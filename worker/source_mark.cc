@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "transport/error_reply.h"
+#include "worker/event_batch.h"
 
 namespace varpulis::worker {
 
@@ -12,7 +13,7 @@ absl::Status CheckSources(const EventBatch& batch) {
   uint64_t events = 0;
   for (const uint32_t count : batch.source_counts()) events += count;
   if (batch.source_positions_size() == batch.source_counts_size() &&
-      events == static_cast<uint64_t>(batch.events_size()) &&
+      events == CountEvents(batch) &&
       std::is_sorted(batch.source_positions().begin(), batch.source_positions().end())) {
     return absl::OkStatus();
   }
@@ -38,6 +39,8 @@ SourceMark EndOf(const EventBatch& batch) {
 }
 
 uint64_t DropBefore(const SourceMark& mark, EventBatch* batch) {
+  if (batch->source_positions().empty() || batch->source_positions(0) > mark.position) return 0;
+  ToRows(batch);
   auto* positions = batch->mutable_source_positions();
   auto* counts = batch->mutable_source_counts();
   uint32_t offset = batch->source_offset();

@@ -21,13 +21,14 @@ struct SourceMark {
 // INVALID_ARGUMENT when the batch's account of its sources does not fit its events.
 absl::Status CheckSources(const varpulis::v1::EventBatch& batch);
 
-// Adds the last event of the batch to its account: the `index`th output of `position`.
+// Accounts for one event more: the `index`th output of `position`.
 void AddSource(uint64_t position, uint32_t index, varpulis::v1::EventBatch* batch);
 
 // The mark after the batch, which must not be empty.
 SourceMark EndOf(const varpulis::v1::EventBatch& batch);
 
-// Removes what is below `mark` from the front. Returns how many events that were.
+// Removes what is below `mark` from the front. Returns how many events that were. Columns become
+// rows, if need be.
 uint64_t DropBefore(const SourceMark& mark, varpulis::v1::EventBatch* batch);
 
 }  // namespace varpulis::worker

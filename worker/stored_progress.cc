@@ -18,11 +18,24 @@ using varpulis::v1::EventBatch;
 // from all others.
 constexpr int64_t kFarAheadNs = int64_t{24} * 3600 * 1'000'000'000;
 
+void Clear(EventBatch* batch) {
+  batch->clear_events();
+  batch->clear_columns();
+}
+
 uint64_t DropFarAhead(int64_t stored_at_ns, EventBatch* batch) {
+  const int64_t limit = stored_at_ns + kFarAheadNs;
+  for (const varpulis::v1::Shape& shape : batch->columns().shapes()) {
+    const auto& times = shape.timestamps_ns();
+    if (std::any_of(times.begin(), times.end(), [limit](int64_t time) { return time > limit; })) {
+      ToRows(batch);
+      break;
+    }
+  }
   auto* events = batch->mutable_events();
-  const auto end = std::remove_if(
-      events->begin(), events->end(), [stored_at_ns](const varpulis::v1::Event& event) {
-        return event.has_timestamp_ns() && event.timestamp_ns() > stored_at_ns + kFarAheadNs;
+  const auto end =
+      std::remove_if(events->begin(), events->end(), [limit](const varpulis::v1::Event& event) {
+        return event.has_timestamp_ns() && event.timestamp_ns() > limit;
       });
   const auto dropped = static_cast<uint64_t>(events->end() - end);
   events->erase(end, events->end());
@@ -39,15 +52,15 @@ uint64_t StoredProgress::Take(const Placement& placement, uint64_t position, int
     LOG_EVERY_N(WARNING, 1000) << "pipeline " << placement.DisplayName()
                                << ": events dropped after " << batch->hops()
                                << " pipelines: do the group's routes form a loop?";
-    const auto dropped = static_cast<uint64_t>(batch->events_size());
-    batch->clear_events();
+    const uint64_t dropped = CountEvents(*batch);
+    Clear(batch);
     return dropped;
   }
   if (placement.partition_key.has_value()) {
     KeepOwnShare(placement, batch);
   } else if (placement.replicated() &&
              PartitionOf(absl::StrCat(position), placement.replicas) != placement.replica) {
-    batch->clear_events();
+    Clear(batch);
   }
   const uint64_t dropped = DropFarAhead(stored_at_ns, batch);
   if (dropped > 0) {

@@ -26,6 +26,9 @@ class StoredProgress {
   uint64_t Take(const Placement& placement, uint64_t position, int64_t stored_at_ns,
                 varpulis::v1::EventBatch* batch);
 
+  // A message that says that time has passed. REQUIRES: as above.
+  void Tick(uint64_t position) { position_ = position; }
+
   void Save(varpulis::checkpoint::v1::PipelineCheckpoint* checkpoint) const;
   static StoredProgress Restore(const varpulis::checkpoint::v1::PipelineCheckpoint& checkpoint);
 

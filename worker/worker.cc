@@ -85,6 +85,7 @@ class Worker::Shell {
                .max_pipelines = options_.max_pipelines,
                .max_in_flight_events = options_.max_in_flight_events,
                .now = deps_.wall_clock_ns,
+               .batch_linger = options_.batch_linger,
                .checkpoint_interval = options_.checkpoint_interval,
                .may_process = [this] { return gate_.MayProcess(deps_.boot_clock_ns()); },
                .stored = options_.stored},

@@ -25,6 +25,8 @@ struct WorkerOptions {
   uint32_t cpu_cores = std::thread::hardware_concurrency();
   absl::Duration heartbeat_interval = absl::Seconds(5);  // until the coordinator says otherwise
   uint64_t max_in_flight_events = 65'536;                // per pipeline
+  // How long a pipeline's outputs may wait for those of further input, while there is such input.
+  absl::Duration batch_linger = absl::Milliseconds(1);
   // Between two checkpoints of a pipeline of the cluster; zero: only when asked and at the end.
   absl::Duration checkpoint_interval = absl::Seconds(10);
   StoredDeliveryOptions stored = {};

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include "engine/runtime/columns.h"
 #include "proto/cluster.pb.h"
 #include "proto/event.pb.h"
 #include "transport/error_reply.h"
@@ -50,7 +51,9 @@ class Listener {
         {.subject = subject, .queue_group = ""}, [this](transport::InboundMessage message) {
           varpulis::v1::EventBatch batch;
           ASSERT_TRUE(batch.ParseFromArray(message.payload().data(), message.payload().size()));
-          const varpulis::v1::EventBatch copy = batch;
+          EXPECT_TRUE(engine::CheckColumns(batch.columns()).ok());
+          varpulis::v1::EventBatch copy = batch;
+          engine::ColumnsToRows(batch.columns(), copy.mutable_events());
           subjects.Add(std::string(message.subject()));
           batches.Add(std::move(batch));
           for (const auto& event : copy.events()) events.Add(event);
@@ -81,6 +84,7 @@ class DeployOf {
   DeployOf& Epoch(uint64_t epoch) { return request_.set_placement_epoch(epoch), *this; }
   DeployOf& Leader(uint64_t epoch) { return request_.set_leader_epoch(epoch), *this; }
   DeployOf& Paused() { return request_.set_paused(true), *this; }
+  DeployOf& ColumnarOutput() { return request_.set_columnar_output(true), *this; }
   DeployOf& Restore() { return request_.set_restore(true), *this; }
   DeployOf& Replica(uint32_t replica, uint32_t replicas) {
     request_.set_replica(replica);

@@ -95,6 +95,31 @@ TEST_F(DataPlaneTest, FanOutWildcardsAndOneMessagePerSubject) {
   EXPECT_EQ(out.events.size(), 0u);
 }
 
+TEST_F(DataPlaneTest, ColumnsGoWherePipelinesListenOrAreAskedFor) {
+  const std::string source =
+      "stream A = In .emit(n: n)\nstream B = In .emit(n: n)\n"
+      "stream C = In .emit(n: n)\nstream D = In .emit(n: n)\n"
+      "stream E = In .emit(n: n)\nstream F = In .emit(n: n)";
+  Deploy("w1", DeployOf("first", source)
+                   .Route("A", Edge("first", "x"))
+                   .Route("B", Edge("first", "x"))
+                   .Route("C", "plant.alarms")
+                   .Route("D", "plant.alarms"));
+  Deploy("w1", DeployOf("second", source).ColumnarOutput());
+  Listener edge(*bus_, Edge("first", "x")), custom(*bus_, "plant.alarms");
+  Listener rows(*bus_, Output("first")), columns(*bus_, Output("second"));
+  PublishEvent(Into("first"), MakeEvent("In", 1));
+  PublishEvent(Into("second"), MakeEvent("In", 1));
+  ASSERT_TRUE(edge.events.WaitForSize(2));
+  ASSERT_TRUE(custom.events.WaitForSize(2));
+  ASSERT_TRUE(rows.events.WaitForSize(2));
+  ASSERT_TRUE(columns.events.WaitForSize(6));
+  EXPECT_TRUE(edge.batches.items()[0].has_columns());
+  EXPECT_FALSE(custom.batches.items()[0].has_columns());
+  EXPECT_FALSE(rows.batches.items()[0].has_columns());
+  EXPECT_TRUE(columns.batches.items()[0].has_columns());
+}
+
 TEST_F(DataPlaneTest, ACustomSubjectFeedsAPipeline) {
   Deploy("w2", DeployOf("second", kSecond).ExtraInput("plant.mid").ExtraInput("plant.mid"));
   Deploy("w1", DeployOf("first", kFirst).Route("Mid", "plant.mid"));

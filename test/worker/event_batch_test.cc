@@ -4,7 +4,9 @@
 #include <string>
 #include <utility>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "engine/runtime/columns_writer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "transport/error_reply.h"
@@ -22,19 +24,25 @@ Value* AddField(Event* event, const std::string& name) {
   return field->mutable_value();
 }
 
+absl::StatusOr<EventBatch> Decode(absl::string_view payload, bool is_json) {
+  EventBatch batch;
+  const absl::Status decoded = DecodeEventBatch(payload, is_json, &batch);
+  if (!decoded.ok()) return decoded;
+  return batch;
+}
+
 TEST(DecodeEventBatchTest, ReadsProtobuf) {
   EventBatch batch;
   batch.add_events()->set_event_type("A");
   batch.set_hops(3);
-  const auto decoded = DecodeEventBatch(batch.SerializeAsString(), /*is_json=*/false);
+  const auto decoded = Decode(batch.SerializeAsString(), /*is_json=*/false);
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   EXPECT_EQ(decoded->events(0).event_type(), "A");
   EXPECT_EQ(decoded->hops(), 3u);
 }
 
 TEST(DecodeEventBatchTest, ReadsOneJsonEvent) {
-  const auto decoded =
-      DecodeEventBatch(R"({"event_type": "A", "fields": {"x": 1, "y": 1.0}})", false);
+  const auto decoded = Decode(R"({"event_type": "A", "fields": {"x": 1, "y": 1.0}})", false);
   ASSERT_TRUE(decoded.ok()) << decoded.status();
   ASSERT_EQ(decoded->events_size(), 1);
   EXPECT_EQ(decoded->events(0).event_type(), "A");
@@ -44,7 +52,7 @@ TEST(DecodeEventBatchTest, ReadsOneJsonEvent) {
 }
 
 TEST(DecodeEventBatchTest, ReadsAJsonBatch) {
-  const auto decoded = DecodeEventBatch(
+  const auto decoded = Decode(
       R"( {"events": [{"event_type": "A", "timestamp": "2026-01-01T00:00:00Z"}, {"event_type": "B"}]})",
       /*is_json=*/true);
   ASSERT_TRUE(decoded.ok()) << decoded.status();
@@ -53,9 +61,9 @@ TEST(DecodeEventBatchTest, ReadsAJsonBatch) {
 }
 
 TEST(DecodeEventBatchTest, RefusesWhatItCannotMean) {
-  EXPECT_FALSE(DecodeEventBatch("\xff\xff\xff", false).ok());
-  EXPECT_FALSE(DecodeEventBatch("{", false).ok());
-  EXPECT_FALSE(DecodeEventBatch(R"({"event_type": "A", "oops": 1})", false).ok());
+  EXPECT_FALSE(Decode("\xff\xff\xff", false).ok());
+  EXPECT_FALSE(Decode("{", false).ok());
+  EXPECT_FALSE(Decode(R"({"event_type": "A", "oops": 1})", false).ok());
 }
 
 TEST(DecodeEventBatchTest, AnEventHasAType) {
@@ -68,15 +76,70 @@ TEST(DecodeEventBatchTest, AnEventHasAType) {
       {R"({"events": [{"event_type": "A"}, {"fields": {}}]})", "events[1].event_type: is required"},
   };
   for (const auto& [json, text] : rows) {
-    const absl::Status refused = DecodeEventBatch(json, false).status();
+    const absl::Status refused = Decode(json, false).status();
     EXPECT_EQ(refused.message(), text) << json;
     EXPECT_EQ(transport::ErrorCode(refused), "invalid_request") << json;
   }
   EventBatch untyped;
   untyped.add_events();
-  EXPECT_EQ(DecodeEventBatch(untyped.SerializeAsString(), false).status().message(),
+  EXPECT_EQ(Decode(untyped.SerializeAsString(), false).status().message(),
             "event without event_type");
-  EXPECT_EQ(DecodeEventBatch(R"({"events": []})", false)->events_size(), 0);
+  EXPECT_EQ(Decode(R"({"events": []})", false)->events_size(), 0);
+}
+
+// Three events of replicas of a pipeline keyed by `k`, in columns; the middle one has no timestamp.
+EventBatch Columnar() {
+  EventBatch batch;
+  engine::ColumnsWriter writer;
+  for (int i = 0; i < 3; ++i) {
+    Event event;
+    event.set_event_type("A");
+    if (i != 1) event.set_timestamp_ns(i);
+    AddField(&event, "k")->set_string_value(absl::StrCat("key ", i));
+    writer.Add(event);
+  }
+  *batch.mutable_columns() = writer.Finish();
+  return batch;
+}
+
+TEST(ColumnsTest, AreReadCheckedAndStamped) {
+  auto batch = Decode(Columnar().SerializeAsString(), false);
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  EXPECT_EQ(CountEvents(*batch), 3u);
+  StampMissing(77, &*batch);
+  google::protobuf::RepeatedPtrField<Event> rows;
+  engine::ColumnsToRows(batch->columns(), &rows);
+  EXPECT_EQ(rows[0].timestamp_ns(), 0);
+  EXPECT_EQ(rows[1].timestamp_ns(), 77);
+  EXPECT_EQ(rows[2].timestamp_ns(), 2);
+
+  EventBatch both = Columnar();
+  both.add_events()->set_event_type("A");
+  EXPECT_EQ(Decode(both.SerializeAsString(), false).status().message(),
+            "a batch has events or columns, not both");
+  EventBatch bad = Columnar();
+  bad.mutable_columns()->set_order(0, 9);
+  EXPECT_EQ(Decode(bad.SerializeAsString(), false).status().message(),
+            "columns: the order names shape 9 of 2");
+}
+
+TEST(ColumnsTest, EachIsKeptByOneReplica) {
+  std::set<std::string> kept;
+  for (uint32_t replica = 0; replica < 2; ++replica) {
+    EventBatch batch = Columnar();
+    KeepOwnShare({.id = {},
+                  .group = {},
+                  .name = "p",
+                  .replica = replica,
+                  .replicas = 2,
+                  .partition_key = "k"},
+                 &batch);
+    for (const Event& event : batch.events()) {
+      EXPECT_TRUE(kept.insert(event.fields(0).value().string_value()).second);
+    }
+    EXPECT_FALSE(batch.has_columns());
+  }
+  EXPECT_EQ(kept.size(), 3u);
 }
 
 TEST(StampMissingTest, KeepsTheProducersTime) {

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "engine/runtime/columns_writer.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -41,6 +42,9 @@ class PipelineRunnerTest : public ::testing::Test {
     for (int i = 0; i < events; ++i) *batch.add_events() = Stamped(first + i);
     return batch;
   }
+  static std::shared_ptr<EventBatch> InputOf(int events, int64_t first = 0) {
+    return std::make_shared<EventBatch>(BatchOf(events, first));
+  }
   static absl::StatusOr<WorkerInjectResponse> Inject(PipelineRunner& runner,
                                                      varpulis::v1::Event event,
                                                      const std::string& event_id = "") {
@@ -64,12 +68,63 @@ class PipelineRunnerTest : public ::testing::Test {
   WorkerCounters totals_;
 };
 
+TEST_F(PipelineRunnerTest, OutputsWaitForThoseOfInputThatWaits) {
+  auto runner = Runner({.paused = true, .batch_linger = absl::Hours(1)});
+  runner->Push(InputOf(2));
+  runner->Push(InputOf(3, 2));
+  const auto hopped = InputOf(1, 5);
+  hopped->set_hops(1);
+  runner->Push(hopped);
+  runner->Push(InputOf(1, 6));
+  runner->SetHold(PipelineRunner::Hold::kPaused, false);
+  ASSERT_TRUE(out_.events.WaitForSize(7));
+  const auto batches = out_.batches.items();
+  ASSERT_EQ(batches.size(), 3u);  // one for each number of hops in a row
+  EXPECT_EQ(batches[0].events_size(), 5);
+  EXPECT_EQ(batches[1].hops(), 2u);
+  for (int i = 0; i < 7; ++i) EXPECT_EQ(IntField(out_.events.items()[i], "n"), i);
+}
+
+TEST_F(PipelineRunnerTest, WithoutLingerEachInputHasItsOwnBatch) {
+  auto runner = Runner({.paused = true});
+  for (int i = 0; i < 5; ++i) runner->Push(InputOf(2, 2 * i));
+  runner->SetHold(PipelineRunner::Hold::kPaused, false);
+  ASSERT_TRUE(out_.events.WaitForSize(10));
+  EXPECT_EQ(out_.batches.size(), 5u);
+}
+
+TEST_F(PipelineRunnerTest, NothingWaitsForInputThatIsHeld) {
+  auto runner = Runner({.paused = true, .batch_linger = absl::Hours(1)});
+  auto* const held = runner.get();
+  runner->Push(InputOf(2));
+  ASSERT_TRUE(runner->Post(
+      [held](PipelineRunner::EnginePtr&) { held->SetHold(PipelineRunner::Hold::kCut, true); }));
+  runner->Push(InputOf(2, 2));
+  runner->SetHold(PipelineRunner::Hold::kPaused, false);
+  ASSERT_TRUE(out_.events.WaitForSize(2));
+  EXPECT_EQ(runner->stats().in_flight, 2u);
+}
+
+TEST_F(PipelineRunnerTest, TakesColumns) {
+  auto runner = Runner();
+  engine::ColumnsWriter writer;
+  for (int i = 0; i < 5; ++i) writer.Add(Stamped(i, i == 3 ? "Other" : "In"));
+  const auto batch = std::make_shared<EventBatch>();
+  *batch->mutable_columns() = writer.Finish();
+  batch->mutable_columns()->mutable_shapes(1)->clear_timestamps_ns();  // refused
+  EXPECT_TRUE(runner->Push(batch));
+  ASSERT_TRUE(out_.events.WaitForSize(4));
+  EXPECT_EQ(IntField(out_.events.items()[3], "n"), 4);
+  EXPECT_EQ(runner->stats().events_in, 4u);
+  EXPECT_EQ(runner->stats().events_dropped, 1u);
+}
+
 TEST_F(PipelineRunnerTest, ProcessesInOrderAndPublishesOneBatchPerInput) {
   auto runner = Runner();
-  EXPECT_TRUE(runner->Push(BatchOf(10)));
-  EventBatch hopped = BatchOf(5, 10);
-  hopped.set_hops(4);
-  EXPECT_TRUE(runner->Push(std::move(hopped)));
+  EXPECT_TRUE(runner->Push(InputOf(10)));
+  const auto hopped = InputOf(5, 10);
+  hopped->set_hops(4);
+  EXPECT_TRUE(runner->Push(hopped));
   ASSERT_TRUE(out_.events.WaitForSize(15));
   EXPECT_EQ(out_.batches.items()[0].events_size(), 10);
   EXPECT_EQ(out_.batches.items()[0].hops(), 1u);
@@ -83,7 +138,7 @@ TEST_F(PipelineRunnerTest, ProcessesInOrderAndPublishesOneBatchPerInput) {
 
 TEST_F(PipelineRunnerTest, InjectAnswersWithTheOutputsOfItsOwnEventAndPublishesThem) {
   auto runner = Runner();
-  runner->Push(BatchOf(3));
+  runner->Push(InputOf(3));
   const auto answer = Inject(*runner, Stamped(42));
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_TRUE(answer->accepted());
@@ -162,12 +217,12 @@ TEST_F(PipelineRunnerTest, FullQueueRefusesInjectsAndHoldsPushers) {
   auto runner = Runner({.name = "", .max_in_flight_events = 100});
   Gate gate;
   Block(*runner, gate);
-  EXPECT_TRUE(runner->Push(BatchOf(60)));
-  EXPECT_TRUE(runner->Push(BatchOf(40)));
+  EXPECT_TRUE(runner->Push(InputOf(60)));
+  EXPECT_TRUE(runner->Push(InputOf(40)));
   EXPECT_EQ(CodeOf(Inject(*runner, Stamped(1))), "rate_limited");
   Gate pushed;
   std::thread pusher([&] {
-    EXPECT_TRUE(runner->Push(BatchOf(60)));
+    EXPECT_TRUE(runner->Push(InputOf(60)));
     pushed.Open();
   });
   EXPECT_FALSE(pushed.WaitFor(absl::Milliseconds(20)));  // a bound, not a wait for an event
@@ -181,7 +236,7 @@ TEST_F(PipelineRunnerTest, FullQueueRefusesInjectsAndHoldsPushers) {
 
 TEST_F(PipelineRunnerTest, OneBatchAboveTheBoundIsTakenAlone) {
   auto runner = Runner({.name = "", .max_in_flight_events = 100});
-  EXPECT_TRUE(runner->Push(BatchOf(250)));
+  EXPECT_TRUE(runner->Push(InputOf(250)));
   EXPECT_TRUE(out_.events.WaitForSize(250));
 }
 
@@ -189,8 +244,8 @@ TEST_F(PipelineRunnerTest, CloseDrainsWhatWasAcceptedAndRefusesTheRest) {
   auto runner = Runner({.name = "", .max_in_flight_events = 100});
   Gate gate;
   Block(*runner, gate);
-  EXPECT_TRUE(runner->Push(BatchOf(100)));
-  std::thread pusher([&] { EXPECT_FALSE(runner->Push(BatchOf(10))); });
+  EXPECT_TRUE(runner->Push(InputOf(100)));
+  std::thread pusher([&] { EXPECT_FALSE(runner->Push(InputOf(10))); });
   Gate drained;
   runner->Close([&] { drained.Open(); });
   pusher.join();  // let go without an event being processed
@@ -209,7 +264,7 @@ TEST_F(PipelineRunnerTest, AbandonRefusesWhatIsQueued) {
   Block(*runner, gate);
   Recorder<std::string> codes;
   runner->Inject(Stamped(1), "", [&](auto answer) { codes.Add(CodeOf(answer)); });
-  runner->Push(BatchOf(5));
+  runner->Push(InputOf(5));
   runner->Close([] {});
   runner->Abandon();
   ASSERT_TRUE(codes.WaitForSize(1));
@@ -222,8 +277,8 @@ TEST_F(PipelineRunnerTest, AbandonRefusesWhatIsQueued) {
 
 TEST_F(PipelineRunnerTest, APausedPipelineHoldsItsInput) {
   auto runner = Runner({.name = "", .paused = true});
-  runner->Push(BatchOf(3));
-  runner->Push(BatchOf(2, 3));
+  runner->Push(InputOf(3));
+  runner->Push(InputOf(2, 3));
   EXPECT_EQ(CodeOf(Inject(*runner, Stamped(1))), "worker_unavailable");
   Gate between;  // a control task runs all the same
   EXPECT_TRUE(runner->Post([&](PipelineRunner::EnginePtr&) { between.Open(); }));
