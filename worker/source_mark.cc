@@ -32,6 +32,16 @@ void AddSource(uint64_t position, uint32_t index, EventBatch* batch) {
   batch->add_source_counts(1);
 }
 
+void RemoveLastSource(EventBatch* batch) {
+  const int last = batch->source_counts_size() - 1;
+  if (batch->source_counts(last) > 1) {
+    batch->set_source_counts(last, batch->source_counts(last) - 1);
+    return;
+  }
+  batch->mutable_source_counts()->RemoveLast();
+  batch->mutable_source_positions()->RemoveLast();
+}
+
 SourceMark EndOf(const EventBatch& batch) {
   const int last = batch.source_positions_size() - 1;
   const uint32_t offset = last == 0 ? batch.source_offset() : 0;

@@ -24,6 +24,9 @@ absl::Status CheckSources(const varpulis::v1::EventBatch& batch);
 // Accounts for one event more: the `index`th output of `position`.
 void AddSource(uint64_t position, uint32_t index, varpulis::v1::EventBatch* batch);
 
+// Takes the last event off the account.
+void RemoveLastSource(varpulis::v1::EventBatch* batch);
+
 // The mark after the batch, which must not be empty.
 SourceMark EndOf(const varpulis::v1::EventBatch& batch);
 

@@ -58,13 +58,15 @@ StoredOutputs::Options OutputsOf(const DeployPipelineRequest& request,
   for (const auto& route : request.routes()) {
     options.routes.push_back(
         {.event_types = {route.event_types().begin(), route.event_types().end()},
-         .subject = route.subject()});
+         .subject = route.subject(),
+         .columns = true});  // only pipelines listen there
   }
   options.stream_of_route = [subjects = deps.subjects,
                              group = request.group_id()](const std::string& subject) {
     return subjects.InputStream(group, subject.substr(subject.rfind('.') + 1)).name;
   };
   options.fallback = {outbox.subject, outbox.name};
+  options.fallback_columns = request.columnar_output();
   options.writer =
       transport::Subjects::Writer(request.name(), request.replica(), request.replicas());
   options.placement_epoch = request.placement_epoch();
@@ -153,26 +155,27 @@ void StoredDelivery::Stop() { reader_.reset(); }
 
 void StoredDelivery::OnMessage(const transport::StoredMessage& stored, PipelineRunner& runner) {
   const transport::InboundMessage& message = stored.message;
-  PipelineRunner::StoredInput input{.position = stored.sequence,
-                                    .stored_at_ns = stored.stored_at_ns};
-  if (message.subject() == tick_subject_) {
-    input.tick = true;
-    runner.PushStored(EventBatch(), std::move(input));
-    return;
+  PipelineRunner::StoredInput input{.batch = nullptr,
+                                    .position = stored.sequence,
+                                    .stored_at_ns = stored.stored_at_ns,
+                                    .inject_id = ""};
+  if (message.subject() != tick_subject_) {
+    input.batch = NewEventBatch(message.payload().size());
+    const auto content_type = message.Header(transport::kContentTypeHeader);
+    absl::Status decoded = DecodeEventBatch(
+        message.payload(), content_type == transport::kContentTypeJson, input.batch.get());
+    if (decoded.ok() && !input.batch->source_positions().empty()) {
+      decoded = CheckSources(*input.batch);
+    }
+    if (!decoded.ok()) {
+      runner.CountDropped(1);
+      LOG_EVERY_N(WARNING, 1000) << input_.name << ": unreadable message " << stored.sequence
+                                 << " from " << message.subject() << ": " << decoded.message();
+      input.batch->Clear();  // the position is passed all the same
+    }
+    input.inject_id = message.Header(kInjectHeader).value_or("");
   }
-  const auto content_type = message.Header(transport::kContentTypeHeader);
-  auto batch = DecodeEventBatch(message.payload(), content_type == transport::kContentTypeJson);
-  if (batch.ok() && !batch->source_positions().empty()) {
-    if (const absl::Status valid = CheckSources(*batch); !valid.ok()) batch = valid;
-  }
-  if (!batch.ok()) {
-    runner.CountDropped(1);
-    LOG_EVERY_N(WARNING, 1000) << input_.name << ": unreadable message " << stored.sequence
-                               << " from " << message.subject() << ": " << batch.status().message();
-    batch = EventBatch();  // the position is passed all the same
-  }
-  input.inject_id = message.Header(kInjectHeader).value_or("");
-  runner.PushStored(*std::move(batch), std::move(input));
+  runner.PushStored(std::move(input));
 }
 
 void StoredDelivery::PublishTick() {

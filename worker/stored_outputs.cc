@@ -10,6 +10,9 @@
 #include "glog/logging.h"
 
 #include "base/mutex.h"
+#include "engine/runtime/batch_codec.h"
+#include "engine/runtime/columns.h"
+#include "engine/runtime/columns_writer.h"
 #include "proto/event.pb.h"
 #include "transport/message.h"
 #include "worker/event_batch.h"
@@ -22,6 +25,8 @@ using transport::EventStreams;
 using varpulis::v1::EventBatch;
 
 constexpr size_t kMostUnstoredBytes = 8 << 20;
+// From here on a larger batch is no faster.
+constexpr size_t kGoodBatchBytes = 256 << 10;
 constexpr size_t kBytesOfSource = 12;  // a position and a count for every event, at worst
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(20);
 constexpr absl::Duration kLongestRetry = absl::Seconds(1);
@@ -35,22 +40,27 @@ class StoredOutputs::Core : public std::enable_shared_from_this<Core> {
   Core(Options options, Deps deps);
 
   void Open(std::function<void(absl::Status)> done) ABSL_LOCKS_EXCLUDED(mutex_);
-  void Publish(std::vector<engine::EmittedEvent>* outputs, uint32_t hops, uint64_t position)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  void BeginInput(uint32_t hops, uint64_t position) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Add(const engine::OutputEvent& output) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Flush() ABSL_LOCKS_EXCLUDED(mutex_);
+  bool empty() const ABSL_LOCKS_EXCLUDED(mutex_);
+  uint64_t TakeLost() ABSL_LOCKS_EXCLUDED(mutex_);
   void WhenStored(std::function<void(absl::Status)> done) ABSL_LOCKS_EXCLUDED(mutex_);
   void GiveUp(const absl::Status& why) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Message {
-    EventBatch batch;
+    EventBatch batch;  // its rows and its account; with `columns`, these are not in it yet
+    std::unique_ptr<engine::ColumnsWriter> columns;
     size_t bytes = 0;
-    uint64_t first_publish = 0;  // the number of the call that its oldest event comes from
+    uint64_t first_input = 0;  // the number of the oldest input that it has outputs of
   };
   struct Target {
     Subject subject;
     std::string edge;            // in message ids
+    bool columns = false;        // wanted
     uint64_t last_sequence = 0;  // of the subject's last message; 0: it has none
-    SourceMark made;             // by Publish
+    SourceMark made;
     SourceMark stored;
     std::deque<Message> waiting;  // the first is on its way, while `busy`
     std::string payload;          // of the first, once it has been sent
@@ -58,17 +68,22 @@ class StoredOutputs::Core : public std::enable_shared_from_this<Core> {
     int attempts = 0;
   };
   struct Waiter {
-    uint64_t publish = 0;
+    uint64_t input = 0;
     std::function<void(absl::Status)> done;
   };
   using Last = absl::StatusOr<EventStreams::LastMessage>;
   // To be called in order once the lock is released: what is called may answer at once.
   using Calls = std::vector<std::function<void()>>;
 
-  void AddAll(std::vector<engine::EmittedEvent>* outputs, uint32_t hops, uint64_t position,
-              Calls* calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Add(Target& target, varpulis::v1::Event event, uint32_t hops, uint64_t position)
+  void AddTo(Target& target, const engine::OutputEvent& output)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AddRow(Target& target, uint32_t index, varpulis::v1::Event* row)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The message that takes the next output: the last one unless it has more than `limit` bytes.
+  Message& Open(Target& target, size_t limit) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CutLast(Target& target, uint32_t index) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void TakeRows(Message& message);
+  static std::string Encode(Message& message);
   void Send(size_t index, Calls* calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Sent(size_t index, const absl::StatusOr<EventStreams::Stored>& stored)
       ABSL_LOCKS_EXCLUDED(mutex_);
@@ -103,11 +118,16 @@ class StoredOutputs::Core : public std::enable_shared_from_this<Core> {
   const Deps deps_;
   EventRoutes routes_;  // on the runner's strand
 
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar room_;
-  std::vector<Target> targets_ ABSL_GUARDED_BY(mutex_);  // by index of routes_, then the fallback
+  std::deque<Target> targets_ ABSL_GUARDED_BY(mutex_);  // by index of routes_, then the fallback
   size_t unstored_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t publishes_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t inputs_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t position_ ABSL_GUARDED_BY(mutex_) = 0;  // of the input that has come last
+  uint32_t hops_ ABSL_GUARDED_BY(mutex_) = 0;      // likewise
+  bool collected_ ABSL_GUARDED_BY(mutex_) = false;
+  uint64_t lost_ ABSL_GUARDED_BY(mutex_) = 0;
+  varpulis::v1::Event row_ ABSL_GUARDED_BY(mutex_);
   std::vector<Waiter> waiters_ ABSL_GUARDED_BY(mutex_);
   absl::Status given_up_ ABSL_GUARDED_BY(mutex_);
 };
@@ -119,10 +139,14 @@ StoredOutputs::Core::Core(Options options, Deps deps)
     Target target;
     target.subject = {subject, options_.stream_of_route(subject)};
     target.edge = subject.substr(subject.rfind('.') + 1);
+    target.columns = std::any_of(
+        options_.routes.begin(), options_.routes.end(),
+        [&](const EventRoute& route) { return route.columns && route.subject == subject; });
     targets_.push_back(std::move(target));
   }
   Target fallback;
   fallback.subject = options_.fallback;
+  fallback.columns = options_.fallback_columns;
   targets_.push_back(std::move(fallback));
 }
 
@@ -185,63 +209,137 @@ bool StoredOutputs::Core::Learn(Target& target, const Last& last) {
 
 // ---------------------------------------------------------------- publish
 
-void StoredOutputs::Core::Publish(std::vector<engine::EmittedEvent>* outputs, uint32_t hops,
-                                  uint64_t position) {
-  Locked([&](Calls* calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    while (given_up_.ok() && unstored_bytes_ > kMostUnstoredBytes) room_.Wait(mutex_);
-    if (given_up_.ok()) AddAll(outputs, hops, position, calls);
+void StoredOutputs::Core::BeginInput(uint32_t hops, uint64_t position) {
+  MutexLock lock(mutex_);
+  while (given_up_.ok() && unstored_bytes_ > kMostUnstoredBytes) room_.Wait(mutex_);
+  ++inputs_;
+  hops_ = hops;
+  position_ = position;
+}
+
+void StoredOutputs::Core::Add(const engine::OutputEvent& output) {
+  const std::vector<size_t>& matches =
+      routes_.Match({output.event_type.data(), output.event_type.size()});
+  MutexLock lock(mutex_);
+  if (!given_up_.ok()) return;
+  collected_ = true;
+  for (const size_t match : matches) AddTo(targets_[match], output);
+  if (matches.empty()) AddTo(targets_.back(), output);
+}
+
+void StoredOutputs::Core::AddTo(Target& target, const engine::OutputEvent& output) {
+  if (target.made.position != position_) target.made = {position_, 0};
+  const uint32_t index = target.made.count++;
+  if (target.made <= target.stored) return;  // made again
+  const size_t limit = MaxBatchBytes(deps_.bus);
+  if (!target.columns) {
+    engine::OutputToProto(output, &row_);
+    return AddRow(target, index, &row_);
+  }
+  Message& message = Open(target, std::min(kGoodBatchBytes, limit / 2));
+  if (message.columns == nullptr) message.columns = std::make_unique<engine::ColumnsWriter>();
+  message.columns->Add(output);
+  AddSource(position_, index, &message.batch);
+  const size_t bytes = message.columns->bytes() + kBytesOfSource * message.columns->events();
+  unstored_bytes_ += bytes - message.bytes;
+  message.bytes = bytes;
+  if (bytes > limit || message.columns->text_bytes() > engine::kMaxColumnText) {
+    CutLast(target, index);
+  }
+}
+
+// Empties `*row`.
+void StoredOutputs::Core::AddRow(Target& target, uint32_t index, varpulis::v1::Event* row) {
+  const size_t limit = MaxBatchBytes(deps_.bus);
+  const size_t bytes = row->ByteSizeLong() + kBytesBesideEvent + kBytesOfSource;
+  if (bytes > limit) {  // the broker would never take it
+    ++lost_;
+    LOG_EVERY_N(ERROR, 100) << options_.writer << ": an output of " << bytes
+                            << " bytes is larger than the broker's max_payload, and lost";
+    return;
+  }
+  Message& message = Open(target, limit - bytes);
+  message.batch.add_events()->Swap(row);
+  row->Clear();
+  AddSource(position_, index, &message.batch);
+  message.bytes += bytes;
+  unstored_bytes_ += bytes;
+}
+
+StoredOutputs::Core::Message& StoredOutputs::Core::Open(Target& target, size_t limit) {
+  if (target.waiting.size() > (target.busy ? 1 : 0)) {
+    Message& last = target.waiting.back();
+    const bool alike = (last.columns != nullptr) == target.columns;
+    if (alike && last.bytes <= limit && last.batch.hops() == hops_) return last;
+  }
+  Message& message = target.waiting.emplace_back();
+  message.first_input = inputs_;
+  message.batch.set_placement_epoch(options_.placement_epoch);
+  message.batch.set_source_replica(options_.replica);
+  message.batch.set_source(options_.writer);
+  message.batch.set_hops(hops_);
+  return message;
+}
+
+// The last output, a large one, leaves the columns, which go as rows, and has a message of its own.
+void StoredOutputs::Core::CutLast(Target& target, uint32_t index) {
+  Message& message = target.waiting.back();
+  TakeRows(message);
+  auto& rows = *message.batch.mutable_events();
+  varpulis::v1::Event last;
+  last.Swap(rows.Mutable(rows.size() - 1));
+  rows.RemoveLast();
+  RemoveLastSource(&message.batch);
+  unstored_bytes_ -= message.bytes;
+  message.bytes = MaxBatchBytes(deps_.bus);  // takes no more
+  unstored_bytes_ += message.bytes;
+  if (rows.empty()) {
+    unstored_bytes_ -= message.bytes;
+    target.waiting.pop_back();
+  }
+  AddRow(target, index, &last);
+}
+
+void StoredOutputs::Core::TakeRows(Message& message) {
+  if (message.columns == nullptr) return;
+  engine::ColumnsToRows(message.columns->Finish(), message.batch.mutable_events());
+  message.columns.reset();
+}
+
+std::string StoredOutputs::Core::Encode(Message& message) {
+  if (message.columns != nullptr && message.columns->events() == 1) TakeRows(message);
+  if (message.columns == nullptr) return message.batch.SerializeAsString();
+  // Lent: neither copied nor freed.
+  message.batch.unsafe_arena_set_allocated_columns(&message.columns->Finish());
+  std::string payload = message.batch.SerializeAsString();
+  message.batch.unsafe_arena_release_columns();
+  return payload;
+}
+
+void StoredOutputs::Core::Flush() {
+  Locked([this](Calls* calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    collected_ = false;
+    for (size_t i = 0; i < targets_.size(); ++i) {
+      if (!targets_[i].busy && !targets_[i].waiting.empty()) Send(i, calls);
+    }
   });
 }
 
-void StoredOutputs::Core::AddAll(std::vector<engine::EmittedEvent>* outputs, uint32_t hops,
-                                 uint64_t position, Calls* calls) {
-  ++publishes_;
-  for (engine::EmittedEvent& output : *outputs) {
-    const std::vector<size_t>& matches = routes_.Match(output.event.event_type());
-    if (matches.empty()) {
-      Add(targets_.back(), std::move(output.event), hops, position);
-      continue;
-    }
-    for (size_t i = 0; i + 1 < matches.size(); ++i) {
-      Add(targets_[matches[i]], output.event, hops, position);
-    }
-    Add(targets_[matches.back()], std::move(output.event), hops, position);
-  }
-  for (size_t i = 0; i < targets_.size(); ++i) {
-    if (!targets_[i].busy && !targets_[i].waiting.empty()) Send(i, calls);
-  }
+bool StoredOutputs::Core::empty() const {
+  MutexLock lock(mutex_);
+  return !collected_;
 }
 
-void StoredOutputs::Core::Add(Target& target, varpulis::v1::Event event, uint32_t hops,
-                              uint64_t position) {
-  if (target.made.position != position) target.made = {position, 0};
-  const uint32_t index = target.made.count++;
-  if (target.made <= target.stored) return;  // made again
-  const size_t bytes = event.ByteSizeLong() + kBytesBesideEvent + kBytesOfSource;
-  const bool fits = target.waiting.size() > (target.busy ? 1 : 0) &&
-                    target.waiting.back().bytes + bytes <= MaxBatchBytes(deps_.bus) &&
-                    target.waiting.back().batch.hops() == hops;
-  if (!fits) {
-    Message& message = target.waiting.emplace_back();
-    message.first_publish = publishes_;
-    message.batch.set_placement_epoch(options_.placement_epoch);
-    message.batch.set_source_replica(options_.replica);
-    message.batch.set_source(options_.writer);
-    message.batch.set_hops(hops);
-  }
-  Message& message = target.waiting.back();
-  *message.batch.add_events() = std::move(event);
-  AddSource(position, index, &message.batch);
-  message.bytes += bytes;
-  unstored_bytes_ += bytes;
+uint64_t StoredOutputs::Core::TakeLost() {
+  MutexLock lock(mutex_);
+  return std::exchange(lost_, 0);
 }
 
 void StoredOutputs::Core::Send(size_t index, Calls* calls) {
   Target& target = targets_[index];
   target.busy = true;
-  const EventBatch& batch = target.waiting.front().batch;
-  if (target.payload.empty()) target.payload = batch.SerializeAsString();
-  const SourceMark end = EndOf(batch);
+  if (target.payload.empty()) target.payload = Encode(target.waiting.front());
+  const SourceMark end = EndOf(target.waiting.front().batch);
   transport::OutgoingMessage message{
       .subject = target.subject.subject, .payload = target.payload, .headers = {}, .reply_to = ""};
   message.headers.emplace_back(transport::kExpectedLastSubjectSequenceHeader,
@@ -294,7 +392,10 @@ void StoredOutputs::Core::DropStored(Target& target) {
   while (!target.waiting.empty()) {
     Message& message = target.waiting.front();
     if (EndOf(message.batch) > target.stored) {
-      (void)DropBefore(target.stored, &message.batch);
+      if (message.batch.source_positions(0) <= target.stored.position) {
+        TakeRows(message);
+        (void)DropBefore(target.stored, &message.batch);
+      }
       return;
     }
     unstored_bytes_ -= message.bytes;
@@ -329,10 +430,10 @@ void StoredOutputs::Core::Looked(size_t index, const Last& last) {
 void StoredOutputs::Core::Settle(Calls* calls) {
   uint64_t oldest = UINT64_MAX;
   for (const Target& target : targets_) {
-    if (!target.waiting.empty()) oldest = std::min(oldest, target.waiting.front().first_publish);
+    if (!target.waiting.empty()) oldest = std::min(oldest, target.waiting.front().first_input);
   }
   std::erase_if(waiters_, [&](Waiter& waiter) {
-    if (waiter.publish >= oldest) return false;
+    if (waiter.input >= oldest) return false;
     calls->emplace_back([done = std::move(waiter.done)] { done(absl::OkStatus()); });
     return true;
   });
@@ -343,7 +444,7 @@ void StoredOutputs::Core::WhenStored(std::function<void(absl::Status)> done) {
   {
     MutexLock lock(mutex_);
     given_up = given_up_;
-    if (given_up.ok()) waiters_.push_back({publishes_, std::move(done)});
+    if (given_up.ok()) waiters_.push_back({inputs_, std::move(done)});
   }
   if (!given_up.ok()) return done(given_up);
   Locked([this](Calls* calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { Settle(calls); });
@@ -374,11 +475,13 @@ void StoredOutputs::Open(Options options, Deps deps,
 
 StoredOutputs::~StoredOutputs() { core_->GiveUp(GivenUp()); }
 
-uint64_t StoredOutputs::Publish(std::vector<engine::EmittedEvent>* outputs, uint32_t hops,
-                                uint64_t position) {
-  core_->Publish(outputs, hops, position);
-  return 0;
+void StoredOutputs::BeginInput(uint32_t hops, uint64_t position) {
+  core_->BeginInput(hops, position);
 }
+void StoredOutputs::Add(const engine::OutputEvent& output) { core_->Add(output); }
+void StoredOutputs::Flush() { core_->Flush(); }
+bool StoredOutputs::empty() const { return core_->empty(); }
+uint64_t StoredOutputs::TakeLost() { return core_->TakeLost(); }
 
 void StoredOutputs::WhenStored(std::function<void(absl::Status)> done) {
   core_->WhenStored(std::move(done));

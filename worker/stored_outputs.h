@@ -32,7 +32,7 @@ namespace varpulis::worker {
 // the last, would be a round trip per input; sending ahead would need to know sequences that other
 // writers of the stream take.)
 //
-// Thread-safe. Publish waits while too much is unstored.
+// Thread-safe. BeginInput waits while too much is unstored.
 class StoredOutputs : public Outputs {
  public:
   struct Subject {
@@ -43,6 +43,7 @@ class StoredOutputs : public Outputs {
     std::vector<EventRoute> routes;
     std::function<std::string(const std::string& subject)> stream_of_route;
     Subject fallback;
+    bool fallback_columns = false;  // who listens there takes the columnar form
     std::string writer;  // "p", of a replica "p#2"
     uint64_t placement_epoch = 0;
     uint32_t replica = 0;
@@ -60,8 +61,11 @@ class StoredOutputs : public Outputs {
                    std::function<void(absl::StatusOr<std::unique_ptr<Outputs>>)> done);
   ~StoredOutputs() override;
 
-  uint64_t Publish(std::vector<engine::EmittedEvent>* outputs, uint32_t hops,
-                   uint64_t position) override;
+  void BeginInput(uint32_t hops, uint64_t position) override;
+  void Add(const engine::OutputEvent& output) override;
+  void Flush() override;
+  bool empty() const override;
+  uint64_t TakeLost() override;
   void WhenStored(std::function<void(absl::Status)> done) override;
   void Abandon() override;
 

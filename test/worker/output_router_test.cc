@@ -40,14 +40,14 @@ TEST_F(OutputRouterTest, OneBatchPerSubjectInOrderAndNumbered) {
   OutputRouter router = Router({{.event_types = {"A*"}, .subject = "x"},
                                 {.event_types = {"B", "*c"}, .subject = "y"},
                                 {.event_types = {"AB"}, .subject = "y"}});
-  router.SetHops(3);
+  router.BeginInput(3, 0);
   AddEach(router, {"A", "B", "C", "AB", "A"});
   EXPECT_FALSE(router.empty());
   EXPECT_EQ(x.batches.size(), 0u);
   router.Flush();
   EXPECT_TRUE(router.empty());
   AddEach(router, {"A"});
-  router.SetHops(1);  // the batch of another number of hops ends
+  router.BeginInput(1, 0);  // the batch of another number of hops ends
   router.Flush();
   EXPECT_EQ(router.TakeLost(), 0u);
   ASSERT_TRUE(local_->Flush(kPatience).ok());

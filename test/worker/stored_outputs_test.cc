@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 
 #include "test/support/nats_server.h"
+#include "worker/event_batch.h"
 #include "worker/source_mark.h"
 
 namespace varpulis::worker {
@@ -99,7 +100,7 @@ class StoredOutputsTest : public testing::NatsServerTest {
   // A copy of the pipeline; events of type "Q" go to the edge as well.
   absl::StatusOr<Outputs*> Open(uint64_t epoch) {
     StoredOutputs::Options options;
-    options.routes = {{.event_types = {"Q"}, .subject = kEdge}};
+    options.routes = {{.event_types = {"Q"}, .subject = kEdge, .columns = true}};
     options.stream_of_route = [](const std::string&) { return "Q"; };
     options.fallback = {kOut, "OUT"};
     options.writer = "p";
@@ -112,16 +113,20 @@ class StoredOutputsTest : public testing::NatsServerTest {
     return copies_.back().get();
   }
   static void Make(Outputs& outputs, uint64_t position, int events,
-                   const std::string& type = "Out") {
-    std::vector<engine::EmittedEvent> made;
+                   const std::string& type = "Out", size_t padding = 0) {
+    static const std::vector<std::string> names{"of", "padding"};
+    outputs.BeginInput(1, position);
+    const std::string pad(padding, 'x');
     for (int i = 0; i < events; ++i) {
-      engine::EmittedEvent& output = made.emplace_back();
-      output.event.set_event_type(type);
-      varpulis::v1::Field& field = *output.event.add_fields();
-      field.set_name("of");
-      field.mutable_value()->set_string_value(absl::StrCat(position, ".", i));
+      const std::string label = absl::StrCat(position, ".", i);
+      const engine::Value values[] = {engine::Value::String(label), engine::Value::String(pad)};
+      outputs.Add({.stream = "S",
+                   .event_type = type,
+                   .timestamp_ns = 1,
+                   .names = names,
+                   .values = values});
     }
-    outputs.Publish(&made, 1, position);
+    outputs.Flush();
   }
   static absl::Status Wait(Outputs& outputs) {
     Result<absl::Status> stored;
@@ -144,6 +149,7 @@ class StoredOutputsTest : public testing::NatsServerTest {
           EXPECT_TRUE(batch.ParseFromArray(stored.message.payload().data(),
                                            static_cast<int>(stored.message.payload().size())));
           EXPECT_TRUE(CheckSources(batch).ok());
+          ToRows(&batch);
           for (const auto& event : batch.events()) {
             labels.push_back(event.fields(0).value().string_value());
           }
@@ -255,6 +261,48 @@ TEST_F(StoredOutputsTest, WhatComesWhileAMessageIsOnItsWayGoesTogether) {
   EXPECT_LT(streams_->publishes, kInputs / 2);
 }
 
+TEST_F(StoredOutputsTest, ColumnsAreTakenOverAsRowsAre) {
+  Outputs& first = **Open(1);
+  Make(first, 1, 3, "Q");
+  ASSERT_TRUE(Wait(first).ok());
+  Outputs& second = **Open(2);  // has seen position 1
+  Make(first, 2, 4, "Q");
+  ASSERT_TRUE(Wait(first).ok());
+  // Refused at first: what the predecessor has written meanwhile leaves the columns.
+  Make(second, 2, 4, "Q");
+  Make(second, 3, 2, "Q");
+  ASSERT_TRUE(Wait(second).ok());
+  EXPECT_THAT(Stored("Q", kEdge),
+              ElementsAre("1.0", "1.1", "1.2", "2.0", "2.1", "2.2", "2.3", "3.0", "3.1"));
+}
+
+TEST_F(StoredOutputsTest, LargeOutputsHaveMessagesOfTheirOwn) {
+  Outputs& outputs = **Open(1);
+  for (const char* type : {"Q", "Out"}) {
+    Make(outputs, 1, 3, type);
+    Make(outputs, 2, 3, type, 700'000);
+    Make(outputs, 3, 3, type);
+  }
+  ASSERT_TRUE(Wait(outputs).ok());
+  EXPECT_EQ(outputs.TakeLost(), 0u);
+  const auto all = ElementsAre("1.0", "1.1", "1.2", "2.0", "2.1", "2.2", "3.0", "3.1", "3.2");
+  EXPECT_THAT(Stored("Q", kEdge), all);
+  EXPECT_THAT(Stored("OUT", kOut), all);
+}
+
+TEST_F(StoredOutputsTest, AnOutputThatTheBrokerCannotTakeIsCountedAndHoldsNobodyUp) {
+  Outputs& outputs = **Open(1);
+  for (const char* type : {"Q", "Out"}) {
+    Make(outputs, 1, 1, type);
+    Make(outputs, 2, 1, type, 2'000'000);
+    Make(outputs, 3, 1, type);
+  }
+  ASSERT_TRUE(Wait(outputs).ok());
+  EXPECT_EQ(outputs.TakeLost(), 2u);
+  EXPECT_THAT(Stored("Q", kEdge), ElementsAre("1.0", "3.0"));
+  EXPECT_THAT(Stored("OUT", kOut), ElementsAre("1.0", "3.0"));
+}
+
 TEST_F(StoredOutputsTest, ABrokerThatIsAwayIsWaitedFor) {
   Outputs& outputs = **Open(1);
   Make(outputs, 1, 1);
@@ -272,9 +320,7 @@ TEST_F(StoredOutputsTest, APublisherThatIsHeldUpIsLetGo) {
   std::atomic<bool> returned = false;
   std::thread publisher([&] {
     for (uint64_t position = 1; position <= 100; ++position) {
-      std::vector<engine::EmittedEvent> large(1);
-      large[0].event.set_event_type(std::string(500'000, 'x'));
-      outputs.Publish(&large, 1, position);
+      Make(outputs, position, 1, "Out", 500'000);
     }
     returned = true;
   });
