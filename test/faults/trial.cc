@@ -65,6 +65,7 @@ class Trial {
     site_ = std::make_unique<Site>(std::move(site));
     result_.status = Carry();
     if (result_.status.ok()) Judge();
+    if (result_.comparison.lost > 0 && options_.load.exactly_once) Reread();
     if (options_.keep_logs || !result_.status.ok() || !result_.verdict.empty()) KeepLogs();
     inputs_.reset();
     outputs_.reset();
@@ -81,6 +82,7 @@ class Trial {
     RETURN_IF_ERROR(site_->Start());
     const absl::StatusOr<std::string> id = site_->Deploy(group_.specification);
     if (!id.ok()) return id.status();
+    group_id_ = *id;
     if (site_->brokers() > 1) RETURN_IF_ERROR(site_->Replicate());
     outputs_.emplace(*site_, group_, *id, load.exactly_once);
     if (group_.meets && load.exactly_once) inputs_.emplace(*site_, *id, group_.exit);
@@ -166,6 +168,14 @@ class Trial {
     }
   }
 
+  // Is it the stream that lacks them, or did we not see them?
+  void Reread() {
+    const OutputReader again(*site_, group_, group_id_, /*exactly_once=*/true);
+    WaitUntil([&] { return again.highest() >= options_.load.events; }, absl::Seconds(10));
+    absl::StrAppend(&result_.verdict, "; read anew, the stream lacks ",
+                    Count(again.All(), options_.load.events).lost);
+  }
+
   void KeepLogs() {
     namespace fs = std::filesystem;
     static int kept = 0;
@@ -182,6 +192,7 @@ class Trial {
   const TrialOptions options_;
   const GroupUnderTest group_;
   std::unique_ptr<Site> site_;
+  std::string group_id_;
   std::optional<OutputReader> outputs_;
   std::optional<InputReader> inputs_;
   absl::Time struck_;
