@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -106,8 +107,15 @@ class Trial {
 
   absl::Status Damage(const Producer& producer) {
     const Fault& fault = *options_.fault;
+    int victim = options_.victim;
+    if (fault.strikes_exit) {
+      const std::string worker = site_->WorkerOf(group_id_, group_.exit);
+      if (!absl::SimpleAtoi(worker.substr(worker.rfind('-') + 1), &victim)) {
+        return absl::UnavailableError(absl::StrCat("who runs ", group_.exit, "? ", worker));
+      }
+    }
     struck_ = absl::Now();
-    RETURN_IF_ERROR(fault.strike(*site_, options_.victim));
+    RETURN_IF_ERROR(fault.strike(*site_, victim));
     const int64_t taken = producer.taken();
     const absl::Duration lasts = options_.brief ? fault.lasts_short : fault.lasts;
     if (lasts > absl::ZeroDuration()) {
@@ -117,7 +125,7 @@ class Trial {
       return absl::DeadlineExceededError(absl::StrCat(
           "no output of what came after the fault; the last is ", outputs_->highest()));
     }
-    RETURN_IF_ERROR(fault.mend(*site_, options_.victim));
+    RETURN_IF_ERROR(fault.mend(*site_, victim));
     if (!site_->WaitForReadyWorkers()) {
       return absl::DeadlineExceededError("not all workers came back");
     }
