@@ -57,7 +57,6 @@ class StoredOutputs::Core : public std::enable_shared_from_this<Core> {
   };
   struct Target {
     Subject subject;
-    std::string edge;            // in message ids
     bool columns = false;        // wanted
     uint64_t last_sequence = 0;  // of the subject's last message; 0: it has none
     SourceMark made;
@@ -138,7 +137,6 @@ StoredOutputs::Core::Core(Options options, Deps deps)
   for (const std::string& subject : routes_.subjects()) {
     Target target;
     target.subject = {subject, options_.stream_of_route(subject)};
-    target.edge = subject.substr(subject.rfind('.') + 1);
     target.columns = std::any_of(
         options_.routes.begin(), options_.routes.end(),
         [&](const EventRoute& route) { return route.columns && route.subject == subject; });
@@ -339,14 +337,13 @@ void StoredOutputs::Core::Send(size_t index, Calls* calls) {
   Target& target = targets_[index];
   target.busy = true;
   if (target.payload.empty()) target.payload = Encode(target.waiting.front());
-  const SourceMark end = EndOf(target.waiting.front().batch);
+  // Without a message id: of three nats-servers (2.9), one that refuses a message remembers its id
+  // all the same, and calls the next attempt a duplicate of what is not there. The expected
+  // sequence alone does not let anything in twice.
   transport::OutgoingMessage message{
       .subject = target.subject.subject, .payload = target.payload, .headers = {}, .reply_to = ""};
   message.headers.emplace_back(transport::kExpectedLastSubjectSequenceHeader,
                                absl::StrCat(target.last_sequence));
-  message.headers.emplace_back(
-      transport::kMessageIdHeader,
-      absl::StrCat(options_.writer, ":", end.position, ":", end.count, ":", target.edge));
   calls->emplace_back([self = shared_from_this(), index, message = std::move(message)]() mutable {
     self->deps_.streams.Publish(std::move(message), self->Callback(index, &Core::Sent));
   });
@@ -355,13 +352,13 @@ void StoredOutputs::Core::Send(size_t index, Calls* calls) {
 void StoredOutputs::Core::Sent(size_t index, const absl::StatusOr<EventStreams::Stored>& stored) {
   Locked([&](Calls* calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     Target& target = targets_[index];
-    if (stored.ok()) target.stored = EndOf(target.waiting.front().batch);
-    if (stored.ok() && !stored->duplicate) {
+    if (stored.ok()) {
+      target.stored = EndOf(target.waiting.front().batch);
       target.last_sequence = stored->sequence;
       return Advance(index, calls);
     }
     // Our own earlier attempt, whose answer was lost, or another writer.
-    if (stored.ok() || absl::IsAborted(stored.status())) return LookAtLast(index, calls);
+    if (absl::IsAborted(stored.status())) return LookAtLast(index, calls);
     LOG_EVERY_N(WARNING, 50) << options_.writer << ": outputs wait: " << stored.status().message();
     const int doublings = std::min(target.attempts++, 6);
     Later(std::min(kFirstRetry * (1 << doublings), kLongestRetry), index, &Core::Send);

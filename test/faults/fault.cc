@@ -2,6 +2,7 @@
 
 #include <signal.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 
@@ -78,6 +79,28 @@ absl::Status ContinueCoordinators(Site& site, int) {
   return absl::OkStatus();
 }
 
+// Its outputs are refused while its checkpoints could be stored; then it dies.
+constexpr absl::Duration kSeveralCheckpoints = absl::Milliseconds(2500);
+
+absl::Status RefuseOutputs(Site& site, int most_bytes) {
+  for (const std::string& stream : site.Streams()) {
+    if (!absl::StrContains(stream, "_OUT=")) continue;
+    RETURN_IF_ERROR(site.Reconfigure(stream, "max_msg_size", most_bytes));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KillHeldUp(Site& site, int victim) {
+  RETURN_IF_ERROR(RefuseOutputs(site, 1));
+  absl::SleepFor(kSeveralCheckpoints);  // the fault is this long
+  return KillWorker(site, victim);
+}
+
+absl::Status LetGo(Site& site, int victim) {
+  RETURN_IF_ERROR(RefuseOutputs(site, -1));
+  return site.StartWorker(victim);
+}
+
 // ---------------------------------------------------------------- network
 
 absl::Status CutOff(Site& site, int) { return site.network().SetConnected(false); }
@@ -126,10 +149,11 @@ absl::Status EmptyStore(Site& site, int) {
 
 absl::Status FillDisk(Site& site, int) { return site.disk().Fill(); }
 
-// nats-server gives JetStream up when its disk is full, and begins anew when it is started again.
+// nats-server 2.9 stands still when its disk is full, and does not even hear SIGTERM: it has to be
+// killed.
 absl::Status EmptyDisk(Site& site, int) {
   site.disk().Free();
-  RETURN_IF_ERROR(site.broker().Kill(SIGTERM));
+  RETURN_IF_ERROR(site.broker().Kill(SIGKILL));
   return site.broker().Restart();
 }
 
@@ -152,6 +176,11 @@ absl::Status StartBrokers(Site& site, int) {
 std::vector<Fault> MakeAll() {
   return {
       {.name = "kill_worker", .strike = KillWorker, .mend = StartWorker},
+      {.name = "kill_held_up",
+       .strike = KillHeldUp,
+       .mend = LetGo,
+       .stops_everything = true,
+       .strikes_exit = true},
       {.name = "kill_leader", .strike = KillLeader, .mend = StartCoordinators},
       // Nobody notices the worker before there is a leader again.
       {.name = "kill_both", .strike = KillBoth, .mend = StartBoth, .may_lose = 2.7},
@@ -188,6 +217,7 @@ std::vector<Fault> MakeAll() {
        .lasts = absl::Seconds(5),
        .lasts_short = absl::Seconds(1),
        .needs_root = true,
+       .may_lose = 5.7,  // with the broker
        .site = {.disk_bytes = 64 << 20}},
       {.name = "lose_stream_leader",
        .strike = KillStreamLeader,

@@ -25,6 +25,7 @@ struct Fault {
   // Mended at once, or outputs would never come again.
   bool stops_everything = false;
   bool needs_root = false;
+  bool strikes_exit = false;  // the victim is whoever runs the pipeline whose outputs are looked at
   // Seconds of events that a group with delivery at_most_once may lose, beside those of the time
   // in which the victim is silent.
   double may_lose = 0.7;

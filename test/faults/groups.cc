@@ -11,9 +11,10 @@ struct Pipeline {
   std::string name, source, takes, from;
 };
 
-// Adds up all that it has seen; the sum wraps around, the same way every time.
+// Adds up all that it has seen; the sum wraps around, the same way every time. (A variable named as
+// the field would be hidden by it.)
 std::string Sum(const std::string& output, const std::string& input, const std::string& field) {
-  return absl::StrCat("var total = 0\nfn add(x: int) -> int:\n    total := total + x\n    total\n",
+  return absl::StrCat("var sum = 0\nfn add(x: int) -> int:\n    sum := sum + x\n    sum\n",
                       "stream ", output, " = ", input, " .emit(n: n, total: add(", field, "))");
 }
 

@@ -21,10 +21,12 @@ transport::EventStreamOptions StreamOf(const transport::Subjects::Stream& stream
 std::string LineOf(const v1::Event& event, bool as_output) {
   std::string line = "{";
   if (as_output) absl::StrAppend(&line, "\"stream\":\"", event.event_type(), "\",");
-  absl::StrAppend(&line, "\"event_type\":\"", event.event_type(), "\",\"timestamp\":\"",
-                  absl::FormatTime("%Y-%m-%dT%H:%M:%E*SZ",
-                                   absl::FromUnixNanos(event.timestamp_ns()), absl::UTCTimeZone()),
-                  "\",\"fields\":{");
+  absl::StrAppend(
+      &line, "\"event_type\":\"", event.event_type(), "\",\"timestamp\":\"",
+      absl::FormatTime(
+          event.timestamp_ns() % 1'000'000'000 == 0 ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%dT%H:%M:%E3SZ",
+          absl::FromUnixNanos(event.timestamp_ns()), absl::UTCTimeZone()),
+      "\",\"fields\":{");
   for (int i = 0; i < event.fields_size(); ++i) {
     absl::StrAppend(&line, i == 0 ? "" : ",", "\"", event.fields(i).name(),
                     "\":", event.fields(i).value().int_value());

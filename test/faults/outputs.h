@@ -66,7 +66,8 @@ class InputReader {
   std::unique_ptr<transport::Subscription> reader_;
 };
 
-// {"event_type":…,"timestamp":…,"fields":{…}}, of events whose fields are numbers.
+// {"event_type":…,"timestamp":…,"fields":{…}}, of events whose fields are numbers and
+// whose time is in milliseconds.
 std::string LineOf(const v1::Event& event, bool as_output);
 
 }  // namespace varpulis::faults

@@ -5,16 +5,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <cstring>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "rapidjson/document.h"
 #include "rapidjson/pointer.h"
+#include "rapidjson/stringbuffer.h"
+#include "rapidjson/writer.h"
 
 #include "base/status_macros.h"
 
@@ -168,43 +169,50 @@ int Site::LeaderOfStream(const std::string& stream) {
   return index;
 }
 
+std::vector<std::string> Site::Streams() {
+  rapidjson::Document answer;
+  answer.Parse(JetStream("STREAM.NAMES").c_str());
+  std::vector<std::string> names;
+  const rapidjson::Value* streams = rapidjson::Pointer("/streams").Get(answer);
+  if (streams == nullptr || !streams->IsArray()) return names;
+  for (const auto& name : streams->GetArray()) names.emplace_back(name.GetString());
+  return names;
+}
+
+absl::Status Site::Reconfigure(const std::string& stream, const std::string& name, int value) {
+  rapidjson::Document info;
+  info.Parse(JetStream("STREAM.INFO." + stream).c_str());
+  rapidjson::Value* config = rapidjson::Pointer("/config").Get(info);
+  if (config == nullptr) return absl::UnavailableError("no configuration of " + stream);
+  rapidjson::Pointer(("/" + name).c_str()).Set(*config, value, info.GetAllocator());
+  rapidjson::StringBuffer text;
+  rapidjson::Writer<rapidjson::StringBuffer> writer(text);
+  config->Accept(writer);
+  const std::string updated = JetStream("STREAM.UPDATE." + stream, text.GetString());
+  if (!absl::StrContains(updated, "\"config\"")) return absl::InternalError(updated);
+  return absl::OkStatus();
+}
+
+bool Site::Replicated(const std::string& stream) {
+  rapidjson::Document info;
+  info.Parse(JetStream("STREAM.INFO." + stream).c_str());
+  const rapidjson::Value* others = rapidjson::Pointer("/cluster/replicas").Get(info);
+  if (others == nullptr || !others->IsArray() ||
+      static_cast<int>(others->Size()) != brokers() - 1) {
+    return false;
+  }
+  return absl::c_all_of(others->GetArray(), [](const rapidjson::Value& other) {
+    const auto current = other.FindMember("current");
+    return current != other.MemberEnd() && current->value.IsTrue();
+  });
+}
+
 absl::Status Site::Replicate() {
-  rapidjson::Document names;
-  names.Parse(JetStream("STREAM.NAMES").c_str());
-  const rapidjson::Value* streams = rapidjson::Pointer("/streams").Get(names);
-  if (streams == nullptr || !streams->IsArray()) return absl::UnavailableError("no streams' names");
-  for (const auto& name : streams->GetArray()) {
-    const std::string stream = name.GetString();
-    const std::string text = JetStream("STREAM.INFO." + stream);
-    // The configuration as the broker tells it, with one number changed.
-    const size_t begin = text.find("\"config\":{");
-    const size_t end = text.find(",\"created\"");
-    const size_t state = text.find(",\"state\"");
-    if (begin == std::string::npos) return absl::UnavailableError("no configuration of " + stream);
-    const size_t from = begin + strlen("\"config\":");
-    const size_t to = end != std::string::npos && end > from ? end : state;
-    const std::string wanted =
-        absl::StrReplaceAll(text.substr(from, to - from),
-                            {{"\"num_replicas\":1", absl::StrCat("\"num_replicas\":", brokers())}});
-    const std::string updated = JetStream("STREAM.UPDATE." + stream, wanted);
-    if (absl::StrContains(updated, "\"error\"")) return absl::InternalError(updated);
-    const bool current = WaitUntil(
-        [&] {
-          rapidjson::Document info;
-          info.Parse(JetStream("STREAM.INFO." + stream).c_str());
-          const rapidjson::Value* others = rapidjson::Pointer("/cluster/replicas").Get(info);
-          if (others == nullptr || !others->IsArray() ||
-              static_cast<int>(others->Size()) != brokers() - 1) {
-            return false;
-          }
-          for (const auto& other : others->GetArray()) {
-            const auto is = other.FindMember("current");
-            if (is == other.MemberEnd() || !is->value.IsTrue()) return false;
-          }
-          return true;
-        },
-        kDeadline);
-    if (!current) return absl::UnavailableError(stream + " does not get its replicas");
+  for (const std::string& stream : Streams()) {
+    RETURN_IF_ERROR(Reconfigure(stream, "num_replicas", brokers()));
+    if (!WaitUntil([&] { return Replicated(stream); }, kDeadline)) {
+      return absl::UnavailableError(stream + " does not get its replicas");
+    }
   }
   return absl::OkStatus();
 }

@@ -60,6 +60,9 @@ class Site {
   int brokers() const { return static_cast<int>(brokers_.size()); }
   // The index of the broker that leads the stream; -1 when there is no leader.
   int LeaderOfStream(const std::string& stream);
+  std::vector<std::string> Streams();
+  // Changes one number of a stream's configuration.
+  absl::Status Reconfigure(const std::string& stream, const std::string& name, int value);
   // Every stream on all brokers, and all of them up to date.
   absl::Status Replicate();
 
@@ -75,6 +78,7 @@ class Site {
  private:
   absl::Status StartBrokers();
   absl::Status StartBrokerCluster();
+  bool Replicated(const std::string& stream);
   std::string disk_folder() const { return cluster_.folder() + "/jetstream"; }
   std::string Urls(const std::string& host = "127.0.0.1") const;
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
@@ -65,6 +66,7 @@ class Trial {
     site_ = std::make_unique<Site>(std::move(site));
     result_.status = Carry();
     if (result_.status.ok()) Judge();
+    if (result_.comparison.lost > 0 && options_.load.exactly_once) Reread();
     if (options_.keep_logs || !result_.status.ok() || !result_.verdict.empty()) KeepLogs();
     inputs_.reset();
     outputs_.reset();
@@ -81,6 +83,7 @@ class Trial {
     RETURN_IF_ERROR(site_->Start());
     const absl::StatusOr<std::string> id = site_->Deploy(group_.specification);
     if (!id.ok()) return id.status();
+    group_id_ = *id;
     if (site_->brokers() > 1) RETURN_IF_ERROR(site_->Replicate());
     outputs_.emplace(*site_, group_, *id, load.exactly_once);
     if (group_.meets && load.exactly_once) inputs_.emplace(*site_, *id, group_.exit);
@@ -104,8 +107,15 @@ class Trial {
 
   absl::Status Damage(const Producer& producer) {
     const Fault& fault = *options_.fault;
+    int victim = options_.victim;
+    if (fault.strikes_exit) {
+      const std::string worker = site_->WorkerOf(group_id_, group_.exit);
+      if (!absl::SimpleAtoi(worker.substr(worker.rfind('-') + 1), &victim)) {
+        return absl::UnavailableError(absl::StrCat("who runs ", group_.exit, "? ", worker));
+      }
+    }
     struck_ = absl::Now();
-    RETURN_IF_ERROR(fault.strike(*site_, options_.victim));
+    RETURN_IF_ERROR(fault.strike(*site_, victim));
     const int64_t taken = producer.taken();
     const absl::Duration lasts = options_.brief ? fault.lasts_short : fault.lasts;
     if (lasts > absl::ZeroDuration()) {
@@ -115,7 +125,7 @@ class Trial {
       return absl::DeadlineExceededError(absl::StrCat(
           "no output of what came after the fault; the last is ", outputs_->highest()));
     }
-    RETURN_IF_ERROR(fault.mend(*site_, options_.victim));
+    RETURN_IF_ERROR(fault.mend(*site_, victim));
     if (!site_->WaitForReadyWorkers()) {
       return absl::DeadlineExceededError("not all workers came back");
     }
@@ -166,6 +176,14 @@ class Trial {
     }
   }
 
+  // Is it the stream that lacks them, or did we not see them?
+  void Reread() {
+    const OutputReader again(*site_, group_, group_id_, /*exactly_once=*/true);
+    WaitUntil([&] { return again.highest() >= options_.load.events; }, absl::Seconds(10));
+    absl::StrAppend(&result_.verdict, "; read anew, the stream lacks ",
+                    Count(again.All(), options_.load.events).lost);
+  }
+
   void KeepLogs() {
     namespace fs = std::filesystem;
     static int kept = 0;
@@ -182,6 +200,7 @@ class Trial {
   const TrialOptions options_;
   const GroupUnderTest group_;
   std::unique_ptr<Site> site_;
+  std::string group_id_;
   std::optional<OutputReader> outputs_;
   std::optional<InputReader> inputs_;
   absl::Time struck_;
