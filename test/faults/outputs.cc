@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 
+#include "engine/runtime/columns.h"
+
 namespace varpulis::faults {
 namespace {
 
@@ -60,6 +62,7 @@ void OutputReader::Take(absl::string_view payload) {
   const bool readable = batch.ParseFromArray(payload.data(), static_cast<int>(payload.size()));
   MutexLock lock(mutex_);
   if (!readable) outputs_.push_back({0, "unreadable", now});
+  if (batch.has_columns()) engine::ColumnsToRows(batch.columns(), batch.mutable_events());
   for (const v1::Event& event : batch.events()) {
     Output& output = outputs_.emplace_back();
     if (!event.fields().empty() && event.fields(0).name() == "n") {
@@ -105,6 +108,7 @@ void InputReader::Take(const transport::StoredMessage& stored) {
   int input = 0;
   uint32_t index = batch.source_offset();
   uint32_t left = batch.source_counts_size() > 0 ? batch.source_counts(0) : 0;
+  if (batch.has_columns()) engine::ColumnsToRows(batch.columns(), batch.mutable_events());
   for (const v1::Event& event : batch.events()) {
     while (left == 0 && input + 1 < batch.source_counts_size()) {
       left = batch.source_counts(++input);
