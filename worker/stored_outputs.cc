@@ -254,11 +254,11 @@ void StoredOutputs::Core::AddRow(Target& target, uint32_t index, varpulis::v1::E
     ++lost_;
     LOG_EVERY_N(ERROR, 100) << options_.writer << ": an output of " << bytes
                             << " bytes is larger than the broker's max_payload, and lost";
+    row->Clear();
     return;
   }
   Message& message = Open(target, limit - bytes);
-  message.batch.add_events()->Swap(row);
-  row->Clear();
+  message.batch.add_events()->Swap(row);  // which leaves `*row` empty
   AddSource(position_, index, &message.batch);
   message.bytes += bytes;
   unstored_bytes_ += bytes;
