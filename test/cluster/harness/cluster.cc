@@ -42,7 +42,9 @@ Cluster::~Cluster() {
   }
   if (coordinator_ != nullptr && coordinator_->pid() > 0) Kill(*coordinator_);
   broker_.reset();
-  if (::testing::Test::HasFailure()) {
+  // A cluster that a whole suite shares goes when no test runs any more.
+  const ::testing::TestSuite* suite = ::testing::UnitTest::GetInstance()->current_test_suite();
+  if (::testing::Test::HasFailure() || (suite != nullptr && suite->Failed())) {
     for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
       if (entry.path().extension() != ".log") continue;
       const std::string log = ReadFile(entry.path());
