@@ -123,19 +123,16 @@ class StoredOutputsTest : public testing::NatsServerTest {
     copies_.push_back(std::move(*opened.Get()));
     return copies_.back().get();
   }
-  static void Make(Outputs& outputs, uint64_t position, int events,
-                   const std::string& type = "Out", size_t padding = 0) {
+  static void Make(Outputs& outputs, uint64_t position, int events, const std::string& type = "Out",
+                   size_t padding = 0) {
     static const std::vector<std::string> names{"of", "padding"};
     outputs.BeginInput(1, position);
     const std::string pad(padding, 'x');
     for (int i = 0; i < events; ++i) {
       const std::string label = absl::StrCat(position, ".", i);
       const engine::Value values[] = {engine::Value::String(label), engine::Value::String(pad)};
-      outputs.Add({.stream = "S",
-                   .event_type = type,
-                   .timestamp_ns = 1,
-                   .names = names,
-                   .values = values});
+      outputs.Add(
+          {.stream = "S", .event_type = type, .timestamp_ns = 1, .names = names, .values = values});
     }
     outputs.Flush();
   }
