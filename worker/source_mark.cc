@@ -48,8 +48,13 @@ SourceMark EndOf(const EventBatch& batch) {
   return {batch.source_positions(last), offset + batch.source_counts(last)};
 }
 
+bool BeginsBefore(const SourceMark& mark, const EventBatch& batch) {
+  return !batch.source_positions().empty() &&
+         SourceMark{batch.source_positions(0), batch.source_offset()} < mark;
+}
+
 uint64_t DropBefore(const SourceMark& mark, EventBatch* batch) {
-  if (batch->source_positions().empty() || batch->source_positions(0) > mark.position) return 0;
+  if (!BeginsBefore(mark, *batch)) return 0;
   ToRows(batch);
   auto* positions = batch->mutable_source_positions();
   auto* counts = batch->mutable_source_counts();

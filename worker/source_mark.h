@@ -30,6 +30,9 @@ void RemoveLastSource(varpulis::v1::EventBatch* batch);
 // The mark after the batch, which must not be empty.
 SourceMark EndOf(const varpulis::v1::EventBatch& batch);
 
+// Whether the batch has events that are below `mark`.
+bool BeginsBefore(const SourceMark& mark, const varpulis::v1::EventBatch& batch);
+
 // Removes what is below `mark` from the front. Returns how many events that were. Columns become
 // rows, if need be.
 uint64_t DropBefore(const SourceMark& mark, varpulis::v1::EventBatch* batch);

@@ -389,7 +389,7 @@ void StoredOutputs::Core::DropStored(Target& target) {
   while (!target.waiting.empty()) {
     Message& message = target.waiting.front();
     if (EndOf(message.batch) > target.stored) {
-      if (message.batch.source_positions(0) <= target.stored.position) {
+      if (BeginsBefore(target.stored, message.batch)) {
         TakeRows(message);
         (void)DropBefore(target.stored, &message.batch);
       }

@@ -2,25 +2,30 @@
 // nothing but publish again what it receives. Relay and pipeline take turns, so that their ratio
 // means something on a machine that others use too. Fails when an event is lost.
 //
-//   stream_bench --relay --nats URL           the other side, until it is killed
-//   stream_bench --nats URL --group ID        pipelines `filter` and `columns` of that group
+//   stream_bench --relay --nats URL [--stored]    the other side, until it is killed
+//   stream_bench --nats URL --group ID --stored_group ID
+//                          pipelines `filter` and `columns` of each; the second is exactly-once
 
 #include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "gflags/gflags.h"
 
 #include "bench/stream/traffic.h"
 #include "transport/subjects.h"
 
 DEFINE_bool(relay, false, "be the relay");
+DEFINE_bool(stored, false, "be the relay that stores");
 DEFINE_string(nats, "nats://127.0.0.1:4222", "broker");
 DEFINE_string(group, "", "group with the pipelines `filter` and `columns`");
+DEFINE_string(stored_group, "", "the same, exactly-once");
 DEFINE_double(seconds, 3, "length of one turn");
 DEFINE_uint32(rounds, 3, "turns of each");
 DEFINE_uint32(batch, 1000, "events in a batch");
+DEFINE_string(only, "", "measure only the mode whose name has this text");
 DEFINE_double(rate, 1000, "events per second while latency is measured");
 
 namespace varpulis::bench {
@@ -28,12 +33,23 @@ namespace {
 
 constexpr char kRelayIn[] = "varpulis.bench.stream.in";
 constexpr char kRelayOut[] = "varpulis.bench.stream.out";
+constexpr char kStoredIn[] = "varpulis.bench.stored.in";
+constexpr char kStoredOut[] = "varpulis.bench.stored.out";
 
-Route Through(const std::string& pipeline, uint32_t batch) {
+Route Through(const std::string& pipeline, uint32_t batch, bool stored) {
   const transport::Subjects subjects;
-  return {.in = subjects.Pipeline(FLAGS_group, transport::kExternal, pipeline),
-          .out = subjects.Output(FLAGS_group, pipeline),
-          .batch = batch};
+  const std::string group = stored ? FLAGS_stored_group : FLAGS_group;
+  return {.in = subjects.Pipeline(group, transport::kExternal, pipeline),
+          .out = subjects.Output(group, pipeline),
+          .batch = batch,
+          .stored = stored};
+}
+
+Route ThroughRelay(uint32_t batch, bool stored) {
+  return {.in = stored ? kStoredIn : kRelayIn,
+          .out = stored ? kStoredOut : kRelayOut,
+          .batch = batch,
+          .stored = stored};
 }
 
 struct Row {
@@ -66,44 +82,68 @@ void MeasureDelay(Row& row) {
   std::sort(row.us.begin(), row.us.end());
 }
 
-int Main() {
-  const Route relay{.in = kRelayIn, .out = kRelayOut};
-  const Route relay_batches{.in = kRelayIn, .out = kRelayOut, .batch = FLAGS_batch};
-  // Each pair: the relay, then the pipeline.
-  Row rates[] = {
-      {.what = "relay, one event per message", .route = relay, .goal = ""},
-      {.what = "pipeline, one event per message", .route = Through("filter", 1), .goal = ">= 0.5"},
-      {.what = "relay, batches in columns", .route = relay_batches, .goal = ""},
-      {.what = "pipeline, batches in columns",
-       .route = Through("columns", FLAGS_batch),
-       .goal = ">= 1.5 M/s"},
-  };
-  Row delays[] = {
-      {.what = "relay, latency", .route = relay, .goal = ""},
-      {.what = "pipeline, latency", .route = Through("filter", 1), .goal = "p50 <= 300 us"},
-  };
-  for (uint32_t round = 0; round < FLAGS_rounds; ++round) {
-    for (Row& row : rates) Measure(row);
-    for (Row& row : delays) MeasureDelay(row);
-  }
+// What is measured of one delivery mode: in pairs, the relay and then the pipeline.
+struct Table {
+  const char* name;
+  std::vector<Row> rates, delays;
+};
 
+Table MakeTable(const char* name, bool stored, const char* single, const char* batches,
+                const char* delay) {
+  return {.name = name,
+          .rates = {{.what = "relay, one event per message",
+                     .route = ThroughRelay(1, stored),
+                     .goal = ""},
+                    {.what = "pipeline, one event per message",
+                     .route = Through("filter", 1, stored),
+                     .goal = single},
+                    {.what = "relay, batches in columns",
+                     .route = ThroughRelay(FLAGS_batch, stored),
+                     .goal = ""},
+                    {.what = "pipeline, batches in columns",
+                     .route = Through("columns", FLAGS_batch, stored),
+                     .goal = batches}},
+          .delays = {
+              {.what = "relay, latency", .route = ThroughRelay(1, stored), .goal = ""},
+              {.what = "pipeline, latency", .route = Through("filter", 1, stored), .goal = delay}}};
+}
+
+// How many events were lost.
+uint64_t Print(const Table& table) {
   uint64_t lost = 0;
-  std::printf("%-34s %12s %10s %8s  %s\n", "at most once", "events/s", "events", "ratio", "goal");
+  std::printf("%-34s %12s %10s %8s  %s\n", table.name, "events/s", "events", "ratio", "goal");
   double base = 0;
-  for (const Row& row : rates) {
+  for (const Row& row : table.rates) {
     if (row.goal[0] == '\0') base = row.rate();
     std::printf("%-34s %12.0f %10llu %8.2f  %s\n", row.what, row.rate(),
                 static_cast<unsigned long long>(row.events), base > 0 ? row.rate() / base : 0,
                 row.goal);
     lost += row.lost;
   }
-  std::printf("\n%.0f events/s %24s %12s %10s\n", FLAGS_rate, "", "p50", "p99");
-  for (const Row& row : delays) {
+  std::printf("%.0f events/s %24s %12s %10s\n", FLAGS_rate, "", "p50", "p99");
+  for (const Row& row : table.delays) {
     std::printf("%-34s %9.0f us %7.0f us %8s  %s\n", row.what, row.Percentile(0.5),
                 row.Percentile(0.99), "", row.goal);
     lost += row.lost;
   }
-  std::printf("\nlost: %llu\n", static_cast<unsigned long long>(lost));
+  std::printf("lost: %llu\n\n", static_cast<unsigned long long>(lost));
+  return lost;
+}
+
+int Main() {
+  Table tables[] = {
+      MakeTable("at most once", false, ">= 0.5", ">= 1.5 M/s", "p50 <= 300 us"),
+      MakeTable("exactly once", true, ">= 0.67", ">= 0.5 M/s", "p50 <= 1000 us"),
+  };
+  for (uint32_t round = 0; round < FLAGS_rounds; ++round) {
+    for (Table& table : tables) {
+      if (!absl::StrContains(table.name, FLAGS_only)) continue;
+      for (Row& row : table.rates) Measure(row);
+      for (Row& row : table.delays) MeasureDelay(row);
+    }
+  }
+  uint64_t lost = 0;
+  for (const Table& table : tables) lost += Print(table);
   return lost == 0 ? 0 : 1;
 }
 
@@ -113,5 +153,7 @@ int Main() {
 int main(int argc, char** argv) {
   gflags::ParseCommandLineFlags(&argc, &argv, true);
   using namespace varpulis::bench;
-  return FLAGS_relay ? Relay(FLAGS_nats, kRelayIn, kRelayOut) : Main();
+  if (!FLAGS_relay) return Main();
+  return FLAGS_stored ? StoringRelay(FLAGS_nats, kStoredIn, kStoredOut)
+                      : Relay(FLAGS_nats, kRelayIn, kRelayOut);
 }

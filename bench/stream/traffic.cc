@@ -4,12 +4,14 @@
 
 #include <chrono>
 #include <cstdio>
+#include <future>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
 #include "engine/runtime/columns_writer.h"
 #include "glog/logging.h"
 #include "proto/event.pb.h"
+#include "transport/event_streams.h"
 
 namespace varpulis::bench {
 namespace {
@@ -87,6 +89,35 @@ uint64_t CountEvents(const EventBatch& batch) {
   return batch.events_size() + engine::CountEvents(batch.columns());
 }
 
+// Publishes as a careful client does: where a stream listens, with an id, and acknowledged.
+class Publisher {
+ public:
+  Publisher(const std::string& url, const Route& route)
+      : route_(route),
+        connection_(Connect(url)),
+        streams_(route.stored ? connection_->OpenEventStreams() : nullptr) {}
+
+  void Send(std::string payload) {
+    transport::OutgoingMessage message{
+        .subject = route_.in, .payload = std::move(payload), .headers = {}, .reply_to = ""};
+    if (streams_ == nullptr) {
+      CHECK(connection_->Publish(message).ok());
+      return;
+    }
+    message.headers.emplace_back(transport::kMessageIdHeader, absl::StrCat(run_, "-", ++sent_));
+    streams_->Publish(std::move(message), [](const auto& stored) {
+      LOG_IF(ERROR, !stored.ok()) << "not stored: " << stored.status();
+    });
+  }
+
+ private:
+  const Route route_;
+  const std::unique_ptr<NatsConnection> connection_;
+  const std::unique_ptr<transport::EventStreams> streams_;
+  const int64_t run_ = Now();
+  uint64_t sent_ = 0;
+};
+
 // Counts what was sent and what arrived, and holds the sender back.
 class Window {
  public:
@@ -138,7 +169,7 @@ class Window {
 Throughput MeasureThroughput(const std::string& url, const Route& route, double seconds) {
   std::vector<std::string> payloads;
   for (int i = 0; i < kPayloads; ++i) payloads.push_back(MakePayload(i * route.batch, route.batch));
-  const auto publisher = Connect(url);
+  Publisher publisher(url, route);
   const auto subscriber = Connect(url);
   Window window(route.batch == 1 ? kMessagesUnderWay : kEventsUnderWay);
   const auto subscription = Subscribe(*subscriber, route.out, [&](const InboundMessage& message) {
@@ -149,12 +180,7 @@ Throughput MeasureThroughput(const std::string& url, const Route& route, double 
       start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(seconds));
   for (uint64_t i = 0; Clock::now() < end; ++i) {
     if (!window.Send(route.batch)) break;
-    CHECK(publisher
-              ->Publish({.subject = route.in,
-                         .payload = payloads[i % payloads.size()],
-                         .headers = {},
-                         .reply_to = ""})
-              .ok());
+    publisher.Send(payloads[i % payloads.size()]);
   }
   const uint64_t lost = window.Finish();
   const double took = std::chrono::duration<double>(Clock::now() - start).count();
@@ -162,7 +188,7 @@ Throughput MeasureThroughput(const std::string& url, const Route& route, double 
 }
 
 Latency MeasureLatency(const std::string& url, const Route& route, double rate, double seconds) {
-  const auto publisher = Connect(url);
+  Publisher publisher(url, route);
   const auto subscriber = Connect(url);
   Window window(kMessagesUnderWay);
   Latency latency;
@@ -182,17 +208,24 @@ Latency MeasureLatency(const std::string& url, const Route& route, double rate, 
       std::this_thread::sleep_until(start + std::chrono::duration_cast<Clock::duration>(
                                                 std::chrono::duration<double>(i / rate)));
       window.Send(1);
-      CHECK(publisher
-                ->Publish({.subject = route.in,
-                           .payload = MakePayload(i, 1),
-                           .headers = {},
-                           .reply_to = ""})
-                .ok());
+      publisher.Send(MakePayload(i, 1));
     }
     latency.lost = window.Finish();
   }
   return latency;
 }
+
+namespace {
+
+constexpr uint64_t kRelayBytes = 512 << 20;
+
+[[noreturn]] void ServeForever() {
+  std::puts("ready");
+  std::fflush(stdout);
+  while (true) pause();
+}
+
+}  // namespace
 
 int Relay(const std::string& url, const std::string& in, const std::string& out) {
   const auto connection = Connect(url);
@@ -204,9 +237,36 @@ int Relay(const std::string& url, const std::string& in, const std::string& out)
                          .reply_to = ""})
               .ok());
   });
-  std::puts("ready");
-  std::fflush(stdout);
-  while (true) pause();
+  ServeForever();
+}
+
+int StoringRelay(const std::string& url, const std::string& in, const std::string& out) {
+  const auto connection = Connect(url);
+  const auto streams = connection->OpenEventStreams();
+  const transport::EventStreamOptions from{.name = "BENCH_RELAY_IN",
+                                           .subject = in,
+                                           .max_bytes = kRelayBytes,
+                                           .discard_oldest = true,
+                                           .republish_to = ""};
+  const transport::EventStreamOptions to{.name = "BENCH_RELAY_OUT",
+                                         .subject = absl::StrCat(out, ".stored"),
+                                         .max_bytes = kRelayBytes,
+                                         .discard_oldest = true,
+                                         .republish_to = out};
+  for (const auto& stream : {from, to}) {
+    std::promise<absl::Status> made;
+    streams->Ensure(stream, [&](const auto& range) { made.set_value(range.status()); });
+    const absl::Status status = made.get_future().get();
+    CHECK(status.ok()) << status;
+  }
+  const auto reader = streams->Read(from, 0, [&](const transport::StoredMessage& stored) {
+    streams->Publish({.subject = to.subject,
+                      .payload = std::string(stored.message.payload()),
+                      .headers = {{transport::kMessageIdHeader, absl::StrCat(stored.sequence)}},
+                      .reply_to = ""},
+                     [](const auto& done) { CHECK(done.ok()) << done.status(); });
+  });
+  ServeForever();
 }
 
 }  // namespace varpulis::bench

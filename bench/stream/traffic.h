@@ -14,7 +14,8 @@ namespace varpulis::bench {
 // them a message has, and in which form.
 struct Route {
   std::string in, out;
-  uint32_t batch = 1;  // more: in columns
+  uint32_t batch = 1;   // more: in columns
+  bool stored = false;  // a stream listens on `in`: with ids, and acknowledged
 };
 
 // The outcome of one run. All events that were sent arrived unless `lost` says otherwise.
@@ -36,5 +37,7 @@ Latency MeasureLatency(const std::string& url, const Route& route, double rate, 
 
 // Publishes what comes in on `in` again on `out`, until the process is killed.
 int Relay(const std::string& url, const std::string& in, const std::string& out);
+// The same, with what comes in and what goes out stored by the broker, with ids.
+int StoringRelay(const std::string& url, const std::string& in, const std::string& out);
 
 }  // namespace varpulis::bench

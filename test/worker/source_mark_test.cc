@@ -65,6 +65,13 @@ TEST(SourceMarkTest, WhatIsBelowTheMarkIsDropped) {
   EXPECT_EQ(left({5, 5}, 4), "5.5 5.6 9.0 9.1 ");
 }
 
+TEST(SourceMarkTest, ABatchThatGoesOnInTheMiddleOfAnInputHasNothingToDrop) {
+  EXPECT_TRUE(BeginsBefore({5, 3}, BatchOf({{5, 2}}, 2)));
+  EXPECT_FALSE(BeginsBefore({5, 3}, BatchOf({{5, 2}}, 3)));
+  EXPECT_FALSE(BeginsBefore({5, 3}, BatchOf({{6, 1}})));
+  EXPECT_FALSE(BeginsBefore({5, 3}, EventBatch()));
+}
+
 TEST(SourceMarkTest, DroppingTwiceIsDroppingOnce) {
   EventBatch batch = BatchOf({{5, 3}});
   EXPECT_EQ(DropBefore({5, 1}, &batch), 1u);
