@@ -31,6 +31,7 @@ struct EventStreamOptions {
   uint64_t max_bytes = 0;  // 0: as much as the broker gives
   absl::Duration max_age = absl::InfiniteDuration();
   bool discard_oldest = false;  // when full; else the newest is refused
+  bool newest_only = false;     // of each subject
   // A subject without wildcards, on which the broker publishes again what it has stored. Empty: it
   // does not.
   std::string republish_to;
@@ -72,6 +73,9 @@ class EventStreams {
   // The newest message on `subject`. NOT_FOUND: there is none.
   virtual void Last(const std::string& stream, const std::string& subject,
                     std::function<void(absl::StatusOr<LastMessage>)> done) = 0;
+  // Removes what is on `subject`. Of an unknown stream: ok.
+  virtual void Forget(const std::string& stream, const std::string& subject,
+                      std::function<void(absl::Status)> done) = 0;
   // Removes what is below `first`.
   virtual void Trim(const std::string& stream, uint64_t first,
                     std::function<void(absl::Status)> done) = 0;

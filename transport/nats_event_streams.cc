@@ -30,7 +30,8 @@ std::string ConfigurationOf(const EventStreamOptions& options) {
                                                    R"(","dest":")", options.republish_to, R"("})");
   return absl::StrCat(R"({"name":")", options.name, R"(","subjects":[")", options.subject,
                       R"("],"retention":"limits","max_consumers":-1,"max_msgs":-1,"max_bytes":)",
-                      max_bytes, R"(,"max_msg_size":-1,"max_age":)", max_age,
+                      max_bytes, R"(,"max_msgs_per_subject":)", options.newest_only ? 1 : -1,
+                      R"(,"max_msg_size":-1,"max_age":)", max_age,
                       R"(,"storage":"file","discard":")", options.discard_oldest ? "old" : "new",
                       R"(","num_replicas":)", options.replicas, R"(,"duplicate_window":)", window,
                       republish, R"(,"allow_direct":true})");
@@ -79,6 +80,15 @@ class NatsEventStreams : public EventStreams {
   void Last(const std::string& stream, const std::string& subject,
             std::function<void(absl::StatusOr<LastMessage>)> done) override {
     ReadLastMessage(context_, stream, subject, std::move(done));
+  }
+
+  void Forget(const std::string& stream, const std::string& subject,
+              std::function<void(absl::Status)> done) override {
+    CallJetStream(context_, absl::StrCat("STREAM.PURGE.", stream),
+                  absl::StrCat(R"({"filter":")", subject, R"("})"),
+                  [done = std::move(done)](const auto& purged) {
+                    done(absl::IsNotFound(purged.status()) ? absl::OkStatus() : purged.status());
+                  });
   }
 
   void Trim(const std::string& stream, uint64_t first,

@@ -19,6 +19,8 @@ constexpr char kStateBucket[] = "VARPULIS_CLUSTER_STATE";
 constexpr char kCheckpointStream[] = "VARPULIS_CLUSTER_CHECKPOINTS";
 constexpr char kInputStream[] = "VARPULIS_CLUSTER_IN";
 constexpr char kOutboxStream[] = "VARPULIS_CLUSTER_OUT";
+constexpr char kReplayStream[] = "VARPULIS_CLUSTER_REPLAY";
+constexpr char kDeadLetterStream[] = "VARPULIS_CLUSTER_DEAD_LETTERS";
 
 bool IsTokenChar(char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; }
 
@@ -140,6 +142,23 @@ Subjects::Stream Subjects::OutboxStream(absl::string_view group, absl::string_vi
                                         uint32_t replica) const {
   return {absl::StrCat(Named(kOutboxStream), "=", group, "=", pipeline, absl::StrCat("=", replica)),
           absl::StrCat(root_, ".outbox.", group, ".", absl::StrCat(pipeline, ".", replica))};
+}
+
+Subjects::Stream Subjects::ReplayStream() const {
+  return {Named(kReplayStream), absl::StrCat(root_, ".replay.>")};
+}
+
+std::string Subjects::Replay(absl::string_view group, absl::string_view pipeline,
+                             uint32_t replica) const {
+  return absl::StrCat(root_, ".replay.", group, ".", absl::StrCat(pipeline, ".", replica));
+}
+
+Subjects::Stream Subjects::DeadLetterStream() const {
+  return {Named(kDeadLetterStream), absl::StrCat(root_, ".dead_letter.>")};
+}
+
+std::string Subjects::DeadLetter(absl::string_view group, absl::string_view pipeline) const {
+  return absl::StrCat(root_, ".dead_letter.", group, ".", pipeline);
 }
 
 std::string Subjects::LeaseBucket() const { return absl::StrCat(StateBucket(), "-LEASE"); }

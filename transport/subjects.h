@@ -73,6 +73,15 @@ class Subjects {
   // broker publishes them again on Output().
   Stream OutboxStream(absl::string_view group, absl::string_view pipeline, uint32_t replica) const;
 
+  // Where the copies of exactly-once groups say how far they are while they recover: the stream and
+  // all its subjects, and a copy's own.
+  Stream ReplayStream() const;
+  std::string Replay(absl::string_view group, absl::string_view pipeline, uint32_t replica) const;
+  // Inputs of exactly-once pipelines that crashed their workers: the stream and all its subjects,
+  // and a pipeline's own.
+  Stream DeadLetterStream() const;
+  std::string DeadLetter(absl::string_view group, absl::string_view pipeline) const;
+
   // INVALID_ARGUMENT unless `subject` may be a route's own subject: no wildcards, no blanks,
   // nothing under `$` or under this root, no empty tokens.
   absl::Status ValidateCustomSubject(absl::string_view subject) const;

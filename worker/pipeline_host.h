@@ -263,6 +263,7 @@ class PipelineHost {
 
   // Set by Join, as cluster_. Shared with what may come back after the host has gone.
   std::shared_ptr<CheckpointStore> store_;
+  const std::shared_ptr<ExclusiveTurn> exclusive_turn_ = std::make_shared<ExclusiveTurn>();
   const std::shared_ptr<Strand> stored_timers_ = std::make_shared<Strand>("stored-timers");
   const std::shared_ptr<Strand> strand_ = std::make_shared<Strand>("worker-host");  // last
 };

@@ -33,7 +33,8 @@ void PipelineHost::PrepareStored(const DeployRequestPtr& request, PipelineRunner
     strand->Post([this, key, epoch] { OnSuperseded(key, epoch); });
   };
   StoredDelivery::Prepare(
-      *request, {*cluster_, *streams_, stored_timers_, subjects_, options_.stored}, on_superseded,
+      *request, {*cluster_, *streams_, stored_timers_, subjects_, options_.stored, exclusive_turn_},
+      on_superseded,
       [this, strand = strand_, request, shared, state,
        finish = Occupy(key, done)](const absl::StatusOr<StoredDeliveryPtr>& stored) {
         strand->Post([this, request, shared, state, stored, finish] {
@@ -56,6 +57,12 @@ void PipelineHost::OnSuperseded(const Key& key, uint64_t epoch) {
 
 void PipelineHost::ForgetStreams(const varpulis::v1::UndeployPipelineRequest& request) {
   if (streams_ == nullptr) return;
+  streams_->Forget(subjects_.ReplayStream().name,
+                   subjects_.Replay(request.group_id(), request.name(), request.replica()),
+                   [](const absl::Status& status) {
+                     LOG_IF(WARNING, !status.ok() && !absl::IsFailedPrecondition(status))
+                         << "marks of a recovery remain: " << status.message();
+                   });
   for (const std::string& stream :
        {subjects_.OutboxStream(request.group_id(), request.name(), request.replica()).name,
         subjects_.InputStream(request.group_id(), request.name()).name}) {

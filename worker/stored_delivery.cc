@@ -51,6 +51,32 @@ EventStreamOptions OutboxOf(const DeployPipelineRequest& request,
   return options;
 }
 
+EventStreamOptions MarksOf(const StoredDelivery::Deps& deps) {
+  const auto stream = deps.subjects.ReplayStream();
+  EventStreamOptions options;
+  options.name = stream.name;
+  options.subject = stream.subject;
+  options.newest_only = true;
+  options.replicas = deps.options.replicas;
+  return options;
+}
+
+ReplayGuard::Options GuardOf(const DeployPipelineRequest& request,
+                             const StoredDelivery::Deps& deps) {
+  const auto letters = deps.subjects.DeadLetterStream();
+  ReplayGuard::Options options;
+  options.mark_subject =
+      deps.subjects.Replay(request.group_id(), request.name(), request.replica());
+  options.dead_letters.name = letters.name;
+  options.dead_letters.subject = letters.subject;
+  options.dead_letters.replicas = deps.options.replicas;
+  options.dead_letter_subject = deps.subjects.DeadLetter(request.group_id(), request.name());
+  options.copy = absl::StrCat(
+      request.group_id(), "/",
+      transport::Subjects::Writer(request.name(), request.replica(), request.replicas()));
+  return options;
+}
+
 StoredOutputs::Options OutputsOf(const DeployPipelineRequest& request,
                                  const StoredDelivery::Deps& deps, const EventStreamOptions& outbox,
                                  std::function<void()> on_superseded) {
@@ -92,7 +118,8 @@ StoredDelivery::StoredDelivery(const DeployPipelineRequest& request, Deps deps)
       outbox_(OutboxOf(request, deps_)),
       tick_subject_(deps_.subjects.Pipeline(request.group_id(), transport::kTick, request.name())),
       inject_subject_(
-          deps_.subjects.Pipeline(request.group_id(), transport::kExternal, request.name())) {}
+          deps_.subjects.Pipeline(request.group_id(), transport::kExternal, request.name())),
+      guard_options_(GuardOf(request, deps_)) {}
 
 void StoredDelivery::Prepare(
     const DeployPipelineRequest& request, Deps deps, std::function<void()> on_superseded,
@@ -109,16 +136,37 @@ void StoredDelivery::Prepare(
                           done(delivery);
                         });
   };
-  const auto ensure_outbox = [delivery, open_outputs, done] {
+  const auto ensure_outbox = [delivery, open_outputs, done](const absl::Status& looked) {
+    if (!looked.ok()) return done(looked);
     delivery->deps_.streams.Ensure(delivery->outbox_, [open_outputs, done](const auto& range) {
       if (!range.ok()) return done(range.status());
       open_outputs();
     });
   };
-  streams.Ensure(delivery->input_, [delivery, ensure_outbox, done](const auto& range) {
+  streams.Ensure(delivery->input_, [delivery, request, ensure_outbox, done](const auto& range) {
     if (!range.ok()) return done(range.status());
     delivery->range_ = *range;
-    ensure_outbox();
+    if (range->last == 0) return ensure_outbox(absl::OkStatus());  // nothing to do again
+    delivery->LookBack(request, ensure_outbox);
+  });
+}
+
+void StoredDelivery::LookBack(const DeployPipelineRequest& request,
+                              std::function<void(absl::Status)> done) {
+  const EventStreamOptions marks = MarksOf(deps_);
+  const std::string subject =
+      deps_.subjects.Replay(request.group_id(), request.name(), request.replica());
+  deps_.streams.Ensure(marks, [self = shared_from_this(), stream = marks.name, subject,
+                               done = std::move(done)](const auto& range) {
+    if (!range.ok()) return done(range.status());
+    self->deps_.streams.Last(stream, subject, [self, done](const auto& last) {
+      if (absl::IsNotFound(last.status())) return done(absl::OkStatus());
+      if (last.ok() && !self->left_.ParseFromString(last->payload)) {
+        LOG(ERROR) << "unreadable mark of a recovery on " << self->guard_options_.mark_subject;
+        self->left_.Clear();
+      }
+      done(last.status());
+    });
   });
 }
 
@@ -146,12 +194,19 @@ PipelineRunner::Stored StoredDelivery::RunnerOptions(const Placement& placement)
 // ---------------------------------------------------------------- input
 
 void StoredDelivery::Start(PipelineRunner& runner, uint64_t position) {
+  guard_ =
+      std::make_shared<ReplayGuard>(guard_options_, ReplayGuard::Deps{deps_.streams, deps_.turn},
+                                    ReplayPlan(position, range_.last, left_));
   reader_ = deps_.streams.Read(
       input_, position,
       [this, &runner](const transport::StoredMessage& stored) { OnMessage(stored, runner); });
 }
 
-void StoredDelivery::Stop() { reader_.reset(); }
+void StoredDelivery::Stop() {
+  if (guard_ != nullptr) guard_->Stop();
+  reader_.reset();
+  if (guard_ != nullptr) guard_->Close();
+}
 
 void StoredDelivery::OnMessage(const transport::StoredMessage& stored, PipelineRunner& runner) {
   const transport::InboundMessage& message = stored.message;
@@ -159,23 +214,29 @@ void StoredDelivery::OnMessage(const transport::StoredMessage& stored, PipelineR
                                     .position = stored.sequence,
                                     .stored_at_ns = stored.stored_at_ns,
                                     .inject_id = ""};
-  if (message.subject() != tick_subject_) {
+  const bool wanted = guard_->Before(stored, runner);
+  if (message.subject() != tick_subject_ || !wanted) {
     input.batch = NewEventBatch(message.payload().size());
-    const auto content_type = message.Header(transport::kContentTypeHeader);
-    absl::Status decoded = DecodeEventBatch(
-        message.payload(), content_type == transport::kContentTypeJson, input.batch.get());
-    if (decoded.ok() && !input.batch->source_positions().empty()) {
-      decoded = CheckSources(*input.batch);
-    }
-    if (!decoded.ok()) {
+    if (!wanted || !Decode(stored, input.batch.get())) {
       runner.CountDropped(1);
-      LOG_EVERY_N(WARNING, 1000) << input_.name << ": unreadable message " << stored.sequence
-                                 << " from " << message.subject() << ": " << decoded.message();
       input.batch->Clear();  // the position is passed all the same
     }
     input.inject_id = message.Header(kInjectHeader).value_or("");
   }
   runner.PushStored(std::move(input));
+  guard_->After(stored.sequence, runner);
+}
+
+bool StoredDelivery::Decode(const transport::StoredMessage& stored, EventBatch* batch) {
+  const transport::InboundMessage& message = stored.message;
+  const auto content_type = message.Header(transport::kContentTypeHeader);
+  absl::Status decoded =
+      DecodeEventBatch(message.payload(), content_type == transport::kContentTypeJson, batch);
+  if (decoded.ok() && !batch->source_positions().empty()) decoded = CheckSources(*batch);
+  if (decoded.ok()) return true;
+  LOG_EVERY_N(WARNING, 1000) << input_.name << ": unreadable message " << stored.sequence
+                             << " from " << message.subject() << ": " << decoded.message();
+  return false;
 }
 
 void StoredDelivery::PublishTick() {

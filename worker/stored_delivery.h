@@ -17,6 +17,7 @@
 #include "worker/outputs.h"
 #include "worker/pipeline_runner.h"
 #include "worker/placement.h"
+#include "worker/replay_guard.h"
 #include "worker/stored_delivery_options.h"
 
 namespace varpulis::worker {
@@ -34,6 +35,7 @@ class StoredDelivery : public std::enable_shared_from_this<StoredDelivery> {
     std::shared_ptr<Strand> timers;
     transport::Subjects subjects;
     StoredDeliveryOptions options;
+    std::shared_ptr<ExclusiveTurn> turn;  // of all copies on the worker
   };
   using InjectDone = InjectWaiters::Done;
 
@@ -65,7 +67,12 @@ class StoredDelivery : public std::enable_shared_from_this<StoredDelivery> {
  private:
   StoredDelivery(const varpulis::v1::DeployPipelineRequest& request, Deps deps);
 
+  // Finds out what the copy before has left.
+  void LookBack(const varpulis::v1::DeployPipelineRequest& request,
+                std::function<void(absl::Status)> done);
   void OnMessage(const transport::StoredMessage& stored, PipelineRunner& runner);
+  // False: unreadable.
+  bool Decode(const transport::StoredMessage& stored, varpulis::v1::EventBatch* batch);
   void PublishTick();
 
   const Deps deps_;
@@ -74,6 +81,9 @@ class StoredDelivery : public std::enable_shared_from_this<StoredDelivery> {
   const std::string tick_subject_;
   const std::string inject_subject_;
   transport::EventStreams::Range range_;  // of the input when it was prepared
+  ReplayPlan::Mark left_;                 // by the copy before
+  const ReplayGuard::Options guard_options_;
+  std::shared_ptr<ReplayGuard> guard_;  // from Start on
   std::unique_ptr<Outputs> outputs_;
   std::shared_ptr<InjectWaiters> waiters_ = std::make_shared<InjectWaiters>();
   std::unique_ptr<transport::Subscription> reader_;

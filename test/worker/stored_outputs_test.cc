@@ -66,6 +66,10 @@ class LossyStreams : public EventStreams {
             std::function<void(absl::StatusOr<LastMessage>)> done) override {
     real_->Last(stream, subject, std::move(done));
   }
+  void Forget(const std::string& stream, const std::string& subject,
+              std::function<void(absl::Status)> done) override {
+    real_->Forget(stream, subject, std::move(done));
+  }
   void Trim(const std::string& stream, uint64_t first,
             std::function<void(absl::Status)> done) override {
     real_->Trim(stream, first, std::move(done));
