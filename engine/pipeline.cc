@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "google/protobuf/arena.h"
+
 #include "base/status_macros.h"
 #include "engine/plan/planner.h"
 #include "engine/runtime/batch_codec.h"
@@ -12,6 +14,9 @@
 #include "engine/runtime/graph.h"
 
 namespace varpulis::engine {
+
+using varpulis::checkpoint::v1::PipelineCheckpoint;
+
 namespace {
 
 class EmittedEvents final : public OutputSink {
@@ -124,13 +129,29 @@ void Pipeline::Finish(OutputSink& sink) { graph_->Finish(sink); }
 const InputTypes& Pipeline::inputs() const { return graph_->inputs(); }
 Arena& Pipeline::arena() { return graph_->arena(); }
 
-absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> Pipeline::Save() const {
-  return SaveGraph(*graph_);
+std::shared_ptr<PipelineCheckpoint> Pipeline::NewCheckpoint(size_t bytes) {
+  constexpr size_t kSmallest = 1024, kLargest = 1 << 20;
+  google::protobuf::ArenaOptions options;
+  options.start_block_size = std::clamp(2 * bytes, kSmallest, kLargest);
+  options.max_block_size = kLargest;
+  auto arena = std::make_shared<google::protobuf::Arena>(options);
+  auto* const checkpoint = google::protobuf::Arena::CreateMessage<PipelineCheckpoint>(arena.get());
+  return {std::move(arena), checkpoint};
 }
 
-absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> Pipeline::ParseCheckpoint(
+void Pipeline::Save(PipelineCheckpoint* checkpoint) const { SaveGraph(*graph_, checkpoint); }
+
+std::shared_ptr<PipelineCheckpoint> Pipeline::Save() const {
+  auto checkpoint = NewCheckpoint();
+  Save(checkpoint.get());
+  return checkpoint;
+}
+
+absl::StatusOr<std::shared_ptr<PipelineCheckpoint>> Pipeline::ParseCheckpoint(
     std::string_view bytes) {
-  return ReadCheckpoint(bytes);
+  auto checkpoint = NewCheckpoint(bytes.size());
+  RETURN_IF_ERROR(ReadCheckpoint(bytes, checkpoint.get()));
+  return checkpoint;
 }
 
 absl::Status Pipeline::Restore(const varpulis::checkpoint::v1::PipelineCheckpoint& checkpoint) {

@@ -93,11 +93,17 @@ class Pipeline {
   const InputTypes& inputs() const;
   Arena& arena();
 
-  // The caller owns `input_position` of the checkpoint.
-  absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> Save() const;
+  // An empty checkpoint on an arena of its own: a large state has a message for every value, which
+  // are made and freed together there. `bytes`: how large it will be, where that is known.
+  static std::shared_ptr<varpulis::checkpoint::v1::PipelineCheckpoint> NewCheckpoint(
+      size_t bytes = 0);
+  // Into an empty one. The caller owns its `input_position`.
+  void Save(varpulis::checkpoint::v1::PipelineCheckpoint* checkpoint) const;
+  std::shared_ptr<varpulis::checkpoint::v1::PipelineCheckpoint> Save() const;
   // What Save gave, from bytes: values in it may be nested deeper than protobuf takes by itself.
-  static absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> ParseCheckpoint(
-      std::string_view bytes);
+  // DATA_LOSS: these are none.
+  static absl::StatusOr<std::shared_ptr<varpulis::checkpoint::v1::PipelineCheckpoint>>
+  ParseCheckpoint(std::string_view bytes);
   // Into a freshly compiled pipeline. State goes to the operator of the same stream and position if
   // its definition is unchanged, and is dropped otherwise. Refuses a newer version.
   absl::Status Restore(const varpulis::checkpoint::v1::PipelineCheckpoint& checkpoint);

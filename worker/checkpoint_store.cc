@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 
+#include "engine/pipeline.h"
 #include "transport/error_reply.h"
 
 namespace varpulis::worker {
@@ -79,13 +80,13 @@ void CheckpointStore::LoadNewest(const std::string& group, const std::string& pi
                          absl::StrCat(name, ": the checkpoint has encoding ", shared->encoding,
                                       ", this build reads ", kEncoding)));
                    }
-                   auto checkpoint = std::make_shared<Checkpoint>();
-                   if (!checkpoint->ParseFromString(shared->data)) {
+                   auto checkpoint = engine::Pipeline::ParseCheckpoint(shared->data);
+                   if (!checkpoint.ok()) {
                      LOG(ERROR) << name
                                 << ": the checkpoint cannot be decoded: the pipeline begins afresh";
                      return done(nullptr);
                    }
-                   done(std::move(checkpoint));
+                   done(*std::move(checkpoint));
                  });
                  if (!posted) done(absl::CancelledError("this worker is stopping"));
                });

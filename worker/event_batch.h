@@ -22,8 +22,8 @@ inline constexpr uint32_t kMaxHops = 16;
 size_t MaxBatchBytes(const transport::Bus& bus);
 inline constexpr size_t kBytesBesideEvent = 8;
 
-// An empty batch for a payload of that size. On an arena of its own, because its parts are made here
-// and freed on the runner's thread, which is where an allocator is slowest.
+// An empty batch for a payload of that size. On an arena of its own, because its parts are made
+// here and freed on the runner's thread, which is where an allocator is slowest.
 std::shared_ptr<varpulis::v1::EventBatch> NewEventBatch(size_t payload_bytes);
 
 // What a publisher sent: an EventBatch; or JSON, when said so or when it begins with '{': one

@@ -71,16 +71,16 @@ WorkerCheckpoint Wrap(const PipelineCheckpoint& checkpoint) {
   return wrapped;
 }
 
-absl::StatusOr<PipelineCheckpoint> Unwrap(const WorkerCheckpoint& wrapped) {
+absl::StatusOr<PipelineHost::CheckpointPtr> Unwrap(const WorkerCheckpoint& wrapped) {
   std::string bytes;
-  absl::StatusOr<PipelineCheckpoint> checkpoint = absl::DataLossError("not base64");
+  absl::StatusOr<PipelineHost::CheckpointPtr> checkpoint = absl::DataLossError("not base64");
   if (absl::Base64Unescape(wrapped.state(), &bytes)) {
     checkpoint = engine::Pipeline::ParseCheckpoint(bytes);
   }
   if (!checkpoint.ok()) {
     return MakeError("invalid_request", "checkpoint.state: not a pipeline's checkpoint");
   }
-  if (checkpoint->version() != wrapped.version()) {
+  if ((*checkpoint)->version() != wrapped.version()) {
     return MakeError("invalid_request", "checkpoint.version: not that of its state");
   }
   return checkpoint;
@@ -226,8 +226,6 @@ void LocalService::OnCheckpoint(const WorkerPipelineRequest& request,
       hosted != nullptr &&
       hosted->runner->Post([id = request.pipeline_id(), answer](PipelineRunner::EnginePtr& engine) {
         const auto checkpoint = engine->Save();
-        if (!checkpoint.ok())
-          return answer(MakeError("engine_error", checkpoint.status().message()));
         WorkerCheckpointResponse response;
         response.set_pipeline_id(id);
         *response.mutable_checkpoint() = Wrap(*checkpoint);
@@ -239,9 +237,9 @@ void LocalService::OnCheckpoint(const WorkerPipelineRequest& request,
 
 void LocalService::OnRestore(const WorkerRestoreRequest& request,
                              Replier<WorkerRestoreResponse> reply) {
-  absl::StatusOr<PipelineCheckpoint> checkpoint = Unwrap(request.checkpoint());
+  absl::StatusOr<PipelineHost::CheckpointPtr> checkpoint = Unwrap(request.checkpoint());
   if (!checkpoint.ok()) return reply.Fail(checkpoint.status());
-  const uint64_t events = checkpoint->events_in();
+  const uint64_t events = (*checkpoint)->events_in();
   host_.Restore(PipelineId(request.pipeline_id()), std::move(*checkpoint),
                 [id = request.pipeline_id(), events,
                  answer = AnswerTo(std::move(reply))](const absl::StatusOr<OkResponse>& result) {

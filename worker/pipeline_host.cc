@@ -15,7 +15,6 @@ namespace varpulis::worker {
 namespace {
 
 using transport::MakeError;
-using varpulis::checkpoint::v1::PipelineCheckpoint;
 using varpulis::v1::DeployPipelineRequest;
 using varpulis::v1::DeployPipelineResponse;
 using varpulis::v1::OkResponse;
@@ -226,9 +225,8 @@ absl::StatusOr<PipelineHost::HostedPtr> PipelineHost::Start(const DeployPipeline
                                                             const StoredDeliveryPtr& stored) {
   Placement placement = PlacementOf(request);
   std::unique_ptr<Outputs> outputs =
-      stored != nullptr
-          ? stored->TakeOutputs()
-          : std::make_unique<OutputRouter>(OutputsOf(request, subjects_), *cluster_);
+      stored != nullptr ? stored->TakeOutputs()
+                        : std::make_unique<OutputRouter>(OutputsOf(request, subjects_), *cluster_);
   PipelineRunner::Options options{.paused = request.paused(),
                                   .batch_linger = options_.batch_linger,
                                   .may_process = options_.may_process};
@@ -480,36 +478,30 @@ void PipelineHost::Reload(PipelineId id, std::string source, const Done<OkRespon
   if (!posted) done(MakeError("worker_draining", "this worker is stopping"));
 }
 
-void PipelineHost::Restore(PipelineId id, PipelineCheckpoint checkpoint,
-                           const Done<OkResponse>& done) {
+void PipelineHost::Restore(PipelineId id, CheckpointPtr checkpoint, const Done<OkResponse>& done) {
   const bool posted =
       strand_->Post([this, id = std::move(id), checkpoint = std::move(checkpoint), done] {
         const HostedPtr hosted = Find(id);
         if (hosted == nullptr) return done(NotFound(id));
-        ReplaceEngine(id, SourceOf(*hosted), &checkpoint, done);
+        ReplaceEngine(id, SourceOf(*hosted), checkpoint, done);
       });
   if (!posted) done(MakeError("worker_draining", "this worker is stopping"));
 }
 
 void PipelineHost::ReplaceEngine(const PipelineId& id, const std::string& source,
-                                 const PipelineCheckpoint* checkpoint,
-                                 const Done<OkResponse>& done) {
+                                 const CheckpointPtr& given, const Done<OkResponse>& done) {
   HostedPtr hosted = Find(id);
   if (hosted == nullptr) return done(NotFound(id));
   if (!hosted->placement.local()) return done(BelongsToGroup());
   absl::StatusOr<EnginePtr> compiled = CompileSource(source);
   if (!compiled.ok()) return done(compiled.status());
   auto fresh = std::make_shared<EnginePtr>(std::move(*compiled));
-  std::shared_ptr<PipelineCheckpoint> given;
-  if (checkpoint != nullptr) given = std::make_shared<PipelineCheckpoint>(*checkpoint);
 
   // The task holds no reference to `hosted`: the last one must not go on the runner's own thread.
   PipelineRunner* const runner = hosted->runner.get();
   const bool posted = runner->Post([this, id, source, fresh, given, runner,
                                     done](EnginePtr& current) {
-    const absl::StatusOr<PipelineCheckpoint> state =
-        given != nullptr ? absl::StatusOr<PipelineCheckpoint>(*given) : current->Save();
-    absl::Status restored = state.ok() ? (*fresh)->Restore(*state) : state.status();
+    const absl::Status restored = (*fresh)->Restore(given != nullptr ? *given : *current->Save());
     if (!restored.ok()) {
       const bool bad_input = given != nullptr && absl::IsInvalidArgument(restored);
       return done(MakeError(bad_input ? "invalid_request" : "engine_error", restored.message()));

@@ -128,8 +128,8 @@ class PipelineHost {
   // State goes over where operators are unchanged. The engine's checkpoint is the same whichever
   // source it came from, so a restore is a reload with another state.
   void Reload(PipelineId id, std::string source, const Done<varpulis::v1::OkResponse>& done);
-  void Restore(PipelineId id, varpulis::checkpoint::v1::PipelineCheckpoint checkpoint,
-               const Done<varpulis::v1::OkResponse>& done);
+  using CheckpointPtr = PipelineRunner::CheckpointPtr;
+  void Restore(PipelineId id, CheckpointPtr checkpoint, const Done<varpulis::v1::OkResponse>& done);
 
   // ---- draining
   void RefuseDeploys() { draining_ = true; }
@@ -166,7 +166,6 @@ class PipelineHost {
   using DeployRequestPtr = std::shared_ptr<varpulis::v1::DeployPipelineRequest>;
   using DeployDone = Done<varpulis::v1::DeployPipelineResponse>;
   using StoredDeliveryPtr = std::shared_ptr<StoredDelivery>;
-  using CheckpointPtr = std::shared_ptr<varpulis::checkpoint::v1::PipelineCheckpoint>;
 
   // What a copy that was replaced leaves, until its successor runs.
   struct Remains {
@@ -217,8 +216,7 @@ class PipelineHost {
   void EndInputs(const PipelineId& id);
   void CheckpointsDue();
   void StoreLastState(const HostedPtr& ended);
-  void ReplaceEngine(const PipelineId& id, const std::string& source,
-                     const varpulis::checkpoint::v1::PipelineCheckpoint* checkpoint,
+  void ReplaceEngine(const PipelineId& id, const std::string& source, const CheckpointPtr& given,
                      const Done<varpulis::v1::OkResponse>& done);
 
   void SaveForInterval(const HostedPtr& hosted);

@@ -13,7 +13,6 @@ namespace varpulis::worker {
 namespace {
 
 using transport::MakeError;
-using varpulis::checkpoint::v1::PipelineCheckpoint;
 using varpulis::v1::CheckpointPipelineRequest;
 using varpulis::v1::CheckpointPipelineResponse;
 using varpulis::v1::DeployPipelineResponse;
@@ -49,18 +48,16 @@ void PipelineHost::SaveState(const HostedPipeline& hosted, bool cut, const SaveD
   const bool posted = runner->Post(
       [runner, cut, placement, store = store_, finish](EnginePtr&) {
         if (cut) runner->SetHold(PipelineRunner::Hold::kCut, true);
-        absl::StatusOr<PipelineCheckpoint> state = runner->Save();
-        if (!state.ok()) return finish(MakeError("engine_error", state.status().message()), 0);
+        const CheckpointPtr state = runner->Save();
         CheckpointPipelineResponse response;
         response.set_pipeline_id(placement.id.str());
         response.set_events_processed(state->events_in());
         const uint64_t progress = Progress(runner->stats());
-        auto shared = std::make_shared<PipelineCheckpoint>(*std::move(state));
         // Who begins from it makes no output of the inputs before it.
         runner->WhenOutputsStored([=](const absl::Status& outputs) {
           if (!outputs.ok()) return finish(outputs, 0);
           store->Save(
-              placement.group.str(), placement.name, placement.replica, placement.epoch, shared,
+              placement.group.str(), placement.name, placement.replica, placement.epoch, state,
               [response, progress, finish](absl::StatusOr<CheckpointStore::Saved> saved) mutable {
                 if (!saved.ok()) return finish(saved.status(), 0);
                 response.set_bytes(saved->bytes);
@@ -210,8 +207,7 @@ void PipelineHost::StoreLastState(const HostedPtr& ended) {
       Progress(ended->runner->stats()) == ended->checkpoint.saved_at) {
     return;
   }
-  absl::StatusOr<PipelineCheckpoint> state = ended->runner->Save();
-  if (!state.ok()) return;
+  const CheckpointPtr state = ended->runner->Save();
   {
     MutexLock lock(mutex_);
     ++last_states_;
@@ -228,11 +224,10 @@ void PipelineHost::StoreLastState(const HostedPtr& ended) {
     });
   };
   ended->runner->WhenOutputsStored([store = store_, placement, finish,
-                                    shared = std::make_shared<PipelineCheckpoint>(
-                                        *std::move(state))](const absl::Status& outputs) {
+                                    state](const absl::Status& outputs) {
     if (!outputs.ok()) return finish(outputs);
     store->Save(
-        placement.group.str(), placement.name, placement.replica, placement.epoch, shared,
+        placement.group.str(), placement.name, placement.replica, placement.epoch, state,
         [finish](const absl::StatusOr<CheckpointStore::Saved>& saved) { finish(saved.status()); });
   });
 }
@@ -290,15 +285,12 @@ void PipelineHost::BeginWith(const DeployRequestPtr& request, EnginePtr engine, 
     if (remains->second.source == request->source()) {
       engine = std::move(remains->second.engine);
     } else {
-      absl::StatusOr<PipelineCheckpoint> saved = remains->second.engine->Save();
-      if (!saved.ok()) return done(MakeError("engine_error", saved.status().message()));
-      state = std::make_shared<PipelineCheckpoint>(*std::move(saved));
+      state = remains->second.engine->Save();
     }
     memory = std::move(remains->second.memory);
   }
   if (state != nullptr) {
-    const absl::StatusOr<PipelineCheckpoint> fresh = engine->Save();
-    const bool same = fresh.ok() && fresh->program_fingerprint() == state->program_fingerprint();
+    const bool same = engine->Save()->program_fingerprint() == state->program_fingerprint();
     if (const absl::Status restored = engine->Restore(*state);
         absl::IsDataLoss(restored) && stored == nullptr) {
       LOG(ERROR) << "pipeline " << request->name() << " begins afresh: " << restored.message();

@@ -82,8 +82,8 @@ class PipelineRunner::Sink final : public engine::OutputSink {
   uint64_t count_ = 0;
 };
 
-PipelineRunner::PipelineRunner(Options options, EnginePtr engine,
-                               std::unique_ptr<Outputs> outputs, WorkerCounters& totals)
+PipelineRunner::PipelineRunner(Options options, EnginePtr engine, std::unique_ptr<Outputs> outputs,
+                               WorkerCounters& totals)
     : options_(std::move(options)),
       totals_(totals),
       engine_(std::move(engine)),
@@ -373,8 +373,8 @@ void PipelineRunner::ProcessStored(const StoredInput& input) {
     progress_.Tick(input.position);
     AdvanceTo(input.stored_at_ns);
   } else {
-    dropped_ += progress_.Take(stored.placement, input.position, input.stored_at_ns,
-                               input.batch.get());
+    dropped_ +=
+        progress_.Take(stored.placement, input.position, input.stored_at_ns, input.batch.get());
     if (stored.waiters->Knows(input.inject_id)) {
       std::vector<uint32_t> indices(input.batch->events_size());
       std::iota(indices.begin(), indices.end(), 0);
@@ -450,9 +450,9 @@ void PipelineRunner::Remember(Memory memory) {
   });
 }
 
-absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> PipelineRunner::Save() const {
-  auto state = engine_->Save();
-  if (state.ok() && options_.stored.has_value()) progress_.Save(&*state);
+PipelineRunner::CheckpointPtr PipelineRunner::Save() const {
+  CheckpointPtr state = engine_->Save();
+  if (options_.stored.has_value()) progress_.Save(state.get());
   return state;
 }
 

@@ -131,7 +131,8 @@ class PipelineRunner {
   // Before the first input.
   void Remember(Memory memory);
   // On the runner's strand: the engine's state as a checkpoint, with what the input has come to.
-  absl::StatusOr<varpulis::checkpoint::v1::PipelineCheckpoint> Save() const;
+  using CheckpointPtr = std::shared_ptr<varpulis::checkpoint::v1::PipelineCheckpoint>;
+  CheckpointPtr Save() const;
   // `done` once the outputs of all that was processed are where they belong, or the reason why not.
   void WhenOutputsStored(std::function<void(absl::Status)> done) {
     outputs_->WhenStored(std::move(done));

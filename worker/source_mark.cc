@@ -12,8 +12,7 @@ using varpulis::v1::EventBatch;
 absl::Status CheckSources(const EventBatch& batch) {
   uint64_t events = 0;
   for (const uint32_t count : batch.source_counts()) events += count;
-  if (batch.source_positions_size() == batch.source_counts_size() &&
-      events == CountEvents(batch) &&
+  if (batch.source_positions_size() == batch.source_counts_size() && events == CountEvents(batch) &&
       std::is_sorted(batch.source_positions().begin(), batch.source_positions().end())) {
     return absl::OkStatus();
   }

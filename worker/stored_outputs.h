@@ -44,7 +44,7 @@ class StoredOutputs : public Outputs {
     std::function<std::string(const std::string& subject)> stream_of_route;
     Subject fallback;
     bool fallback_columns = false;  // who listens there takes the columnar form
-    std::string writer;  // "p", of a replica "p#2"
+    std::string writer;             // "p", of a replica "p#2"
     uint64_t placement_epoch = 0;
     uint32_t replica = 0;
     // A copy of a higher epoch has written: nothing of this one is published any more. Any thread.

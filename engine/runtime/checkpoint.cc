@@ -86,50 +86,50 @@ bool AddSavedPartition(const checkpoint::v1::StateRecord& record, PartitionTable
   return added;
 }
 
-checkpoint::v1::PipelineCheckpoint SaveGraph(const Graph& graph) {
-  checkpoint::v1::PipelineCheckpoint checkpoint;
-  checkpoint.set_version(kCheckpointVersion);
-  checkpoint.set_program_fingerprint(graph.fingerprint());
-  checkpoint.set_events_in(graph.events_in());
-  checkpoint.set_events_out(graph.events_out());
-  if (graph.events_in() > 0) checkpoint.set_pipeline_time_ns(graph.pipeline_time_ns());
+void SaveGraph(const Graph& graph, checkpoint::v1::PipelineCheckpoint* checkpoint) {
+  checkpoint->set_version(kCheckpointVersion);
+  checkpoint->set_program_fingerprint(graph.fingerprint());
+  checkpoint->set_events_in(graph.events_in());
+  checkpoint->set_events_out(graph.events_out());
+  if (graph.events_in() > 0) checkpoint->set_pipeline_time_ns(graph.pipeline_time_ns());
   for (const Globals::Global& global : graph.globals().all()) {
     if (!global.is_mutable) continue;
-    checkpoint::v1::VariableState& variable = *checkpoint.add_variables();
+    checkpoint::v1::VariableState& variable = *checkpoint->add_variables();
     variable.set_name(global.name);
     // Without a value: ⊥, which a function may assign.
     if (!global.value.get().missing()) ValueToProto(global.value.get(), variable.mutable_value());
   }
   for (const Graph::Timer& timer : graph.timers()) {
-    checkpoint::v1::TimerState& state = *checkpoint.add_timers();
+    checkpoint::v1::TimerState& state = *checkpoint->add_timers();
     state.set_stream(timer.stream);
     state.set_due_ns(timer.due_ns);
   }
   ForEachOperator(graph, [&](const Place& place, Operator& op) {
-    checkpoint::v1::OperatorState state;
+    checkpoint::v1::OperatorState& state = *checkpoint->add_operators();
     StateWriter writer(state);
     op.Save(writer);
-    if (state.state_case() == checkpoint::v1::OperatorState::STATE_NOT_SET) return;
+    if (state.state_case() == checkpoint::v1::OperatorState::STATE_NOT_SET) {
+      checkpoint->mutable_operators()->RemoveLast();
+      return;
+    }
     state.set_stream(place.stream);
     state.set_position(place.position);
     state.set_fingerprint(place.fingerprint);
-    *checkpoint.add_operators() = std::move(state);
   });
-  return checkpoint;
 }
 
-absl::StatusOr<checkpoint::v1::PipelineCheckpoint> ReadCheckpoint(std::string_view bytes) {
+absl::Status ReadCheckpoint(std::string_view bytes,
+                            checkpoint::v1::PipelineCheckpoint* checkpoint) {
   // A map takes three levels of messages; around a value are the parts of its operator's state.
   constexpr int kMaxNesting = 200;
-  checkpoint::v1::PipelineCheckpoint checkpoint;
   google::protobuf::io::CodedInputStream in(reinterpret_cast<const uint8_t*>(bytes.data()),
                                             static_cast<int>(bytes.size()));
   in.SetRecursionLimit(kMaxNesting);
-  if (bytes.size() > INT_MAX || !checkpoint.ParseFromCodedStream(&in) ||
+  if (bytes.size() > INT_MAX || !checkpoint->ParseFromCodedStream(&in) ||
       !in.ConsumedEntireMessage()) {
     return absl::DataLossError("not a pipeline's checkpoint");
   }
-  return checkpoint;
+  return absl::OkStatus();
 }
 
 absl::Status RestoreGraph(const checkpoint::v1::PipelineCheckpoint& checkpoint, Graph& graph) {

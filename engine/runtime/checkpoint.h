@@ -57,8 +57,8 @@ void SavePartition(const PartitionTable& keys, uint32_t partition,
 bool AddSavedPartition(const checkpoint::v1::StateRecord& record, PartitionTable& keys,
                        uint32_t* partition);
 
-checkpoint::v1::PipelineCheckpoint SaveGraph(const Graph& graph);
-absl::StatusOr<checkpoint::v1::PipelineCheckpoint> ReadCheckpoint(std::string_view bytes);
+void SaveGraph(const Graph& graph, checkpoint::v1::PipelineCheckpoint* checkpoint);
+absl::Status ReadCheckpoint(std::string_view bytes, checkpoint::v1::PipelineCheckpoint* checkpoint);
 absl::Status RestoreGraph(const checkpoint::v1::PipelineCheckpoint& checkpoint, Graph& graph);
 
 }  // namespace varpulis::engine

@@ -277,7 +277,7 @@ TEST(ValueLimitsTest, WhatIsWithinTheLimitsPassesEverywhere) {
     const auto checkpoint = Pipeline::ParseCheckpoint(bytes);
     ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();
     auto again = CompileOrDie(program);
-    ASSERT_TRUE(again->Restore(*checkpoint).ok());
+    ASSERT_TRUE(again->Restore(**checkpoint).ok());
     EXPECT_EQ(again->Save()->SerializeAsString(), bytes);
     Said restored;
     Feed(*again, absl::StrCat("Read{}\nE{v:32,m:", map ? "true" : "false", "}\n"), restored);

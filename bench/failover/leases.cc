@@ -1,0 +1,85 @@
+#include <signal.h>
+
+#include <atomic>
+#include <cstdio>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+#include "bench/failover/parts.h"
+#include "test/faults/site.h"
+
+namespace varpulis::bench {
+namespace {
+
+using testing::WaitUntil;
+
+constexpr char kGroup[] =
+    R"json({"name": "late", "pipelines": [{"name": "p", "source": "stream S = X .emit(v: v)"}]})json";
+constexpr int kAtOnce = 3;  // deploys that the paused leader finds when it goes on
+
+size_t Occurrences(const std::string& text, const std::string& what) {
+  size_t found = 0;
+  for (size_t at = 0; (at = text.find(what, at)) != std::string::npos; ++at) ++found;
+  return found;
+}
+
+}  // namespace
+
+bool BreakLeases(uint32_t times) {
+  faults::Site site({.workers = 1, .coordinators = 2, .worker_flags = {}});
+  const absl::Status started = site.Start();
+  Must(started.ok(), std::string(started.message()));
+  // Every write of the cluster's state.
+  std::atomic<uint64_t> writes{0};
+  std::atomic<bool> watching{false};
+  auto state = site.bus().OpenKeyValue({.bucket = site.subjects().StateBucket()});
+  Must(state.ok(), "the state cannot be watched");
+  const auto watch = (*state)->Watch(">", {.on_entry = [&](const auto&) { ++writes; },
+                                           .on_snapshot_done = [&] { watching = true; }});
+  Must(watch.ok() && WaitUntil([&] { return watching.load(); }), "the state cannot be watched");
+
+  uint64_t late_writes = 0;
+  std::vector<double> took_ms;
+  for (uint32_t i = 0; i < times; ++i) {
+    const std::string paused = site.WaitForLeader();
+    testing::Node& node = site.coordinator(paused);
+    const size_t stood_down = Occurrences(node.Log(), "stands down");
+    node.Signal(SIGSTOP);
+    const absl::Time begun = absl::Now();
+    // They lie in its socket; who leads next was not subscribed when they were sent.
+    for (int n = 0; n < kAtOnce; ++n) {
+      Must(site.bus()
+               .Publish({.subject = site.subjects().Api("groups", "deploy"),
+                         .payload = kGroup,
+                         .headers = {{"Content-Type", "application/json"}},
+                         .reply_to = ""})
+               .ok(),
+           "the broker takes no messages");
+    }
+    const std::string next = site.WaitForLeader(paused);
+    Must(!next.empty(), "nobody takes over");
+    took_ms.push_back(absl::ToDoubleMilliseconds(absl::Now() - begun));
+    const uint64_t written = writes;
+    node.Signal(SIGCONT);
+    Must(WaitUntil([&] { return Occurrences(node.Log(), "stands down") > stood_down; }),
+         "the old leader does not stand down");
+    Must(WaitUntil([&] {
+           return absl::StrContains(node.Log(), absl::StrCat("follows coordinator ", next));
+         }),
+         "the old leader does not follow");
+    late_writes += writes - written;
+    if (site.LeaderId() != next) {
+      std::printf("after lease %u: %s leads, not %s\n", i, site.LeaderId().c_str(), next.c_str());
+      ++late_writes;
+    }
+  }
+  const std::string groups = site.Ask("GET", "/pipeline-groups").At("/total");
+  std::printf("writes of deposed leaders: %llu, groups that they deployed: %s\n",
+              static_cast<unsigned long long>(late_writes), groups.c_str());
+  Report("a stopped leader to the next one", took_ms, 1500);
+  return late_writes == 0 && groups == "0";
+}
+
+}  // namespace varpulis::bench
