@@ -22,6 +22,7 @@ namespace varpulis::coordinator {
 namespace {
 
 constexpr size_t kCommandsPerWorker = 64;
+constexpr absl::Duration kDrainPatience = absl::Milliseconds(100);
 constexpr absl::Duration kLongestTick = absl::Milliseconds(500);
 
 Policy PolicyOf(const CoordinatorOptions& options) {
@@ -90,6 +91,10 @@ Runtime::Runtime(CoordinatorOptions options, Coordinator::Deps deps,
 
 Runtime::~Runtime() {
   // No more input; what was taken in is finished, as far as that goes.
+  std::unique_ptr<transport::Service> service;
+  RunAndWait([&] { service = std::move(service_); });
+  if (service != nullptr) service->Drain(kDrainPatience);
+  service.reset();
   RunAndWait([this] {
     closing_ = true;
     service_.reset();

@@ -21,6 +21,11 @@ class Subscription {
   virtual ~Subscription() = default;
   // Messages this client dropped because the handler was too slow (pending limit reached).
   virtual uint64_t dropped() const = 0;
+
+  // For a clean end: no new messages come, and those that are under way by now are still handled,
+  // for at most so long. Not from inside a handler. The wait is for a drain that has been begun.
+  virtual void BeginDrain(absl::Duration /*patience*/) {}
+  virtual void AwaitDrained(absl::Duration /*patience*/) {}
 };
 
 struct SubscribeOptions {

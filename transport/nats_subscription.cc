@@ -103,6 +103,14 @@ NatsSubscription::~NatsSubscription() {
   gate_->Close();
 }
 
+void NatsSubscription::BeginDrain(absl::Duration patience) {
+  natsSubscription_DrainTimeout(subscription_, absl::ToInt64Milliseconds(patience));
+}
+
+void NatsSubscription::AwaitDrained(absl::Duration patience) {
+  natsSubscription_WaitForDrainCompletion(subscription_, absl::ToInt64Milliseconds(patience));
+}
+
 uint64_t NatsSubscription::dropped() const {
   int64_t dropped = 0;
   if (natsSubscription_GetDropped(subscription_, &dropped) != NATS_OK) return 0;

@@ -64,6 +64,8 @@ class NatsSubscription : public Subscription {
   ~NatsSubscription() override;
 
   uint64_t dropped() const override;
+  void BeginDrain(absl::Duration patience) override;
+  void AwaitDrained(absl::Duration patience) override;
 
  private:
   using Gate = HandlerGate<InboundMessage>;

@@ -143,6 +143,10 @@ class Service {
                     });
   }
 
+  // Takes no more requests, and hands those that are under way by now to their handlers, for at
+  // most so long; else they would go unanswered. Before the destructor, not from inside a handler.
+  void Drain(absl::Duration patience);
+
  private:
   struct Impl;
   explicit Service(std::unique_ptr<Impl> impl);

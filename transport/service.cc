@@ -213,6 +213,14 @@ absl::StatusOr<std::unique_ptr<Service>> Service::Start(Bus& bus, ServiceOptions
   return std::unique_ptr<Service>(new Service(std::move(impl)));
 }
 
+void Service::Drain(absl::Duration patience) {
+  for (const auto& subscription : impl_->subscriptions) subscription->BeginDrain(patience);
+  const absl::Time deadline = absl::Now() + patience;
+  for (const auto& subscription : impl_->subscriptions) {
+    subscription->AwaitDrained(std::max(deadline - absl::Now(), absl::Milliseconds(1)));
+  }
+}
+
 absl::Status Service::ServeRaw(const std::string& subject, std::string endpoint_name,
                                std::unique_ptr<google::protobuf::Message> request_prototype,
                                RawHandler handler) {

@@ -216,6 +216,25 @@ TEST_F(NatsConnectionTest, NoHandlerRunsAfterItsSubscriptionIsGone) {
   traffic.join();
 }
 
+TEST_F(NatsConnectionTest, ADrainHandsOverWhatIsUnderWay) {
+  const auto publisher = Connect();
+  const auto subscriber = Connect();
+  const auto other = Connect();
+  for (int round = 0; round < 50; ++round) {
+    std::atomic<int> handled{0};
+    auto first = Listen(*subscriber, "drained", [&](InboundMessage) { ++handled; });
+    auto second = Listen(*other, "drained", [&](InboundMessage) {});
+    ASSERT_TRUE(subscriber->Flush(absl::Seconds(5)).ok() && other->Flush(absl::Seconds(5)).ok());
+    for (int i = 0; i < 200; ++i) ASSERT_TRUE(publisher->Publish(Message("drained", "")).ok());
+    ASSERT_TRUE(publisher->Flush(absl::Seconds(5)).ok());  // with the broker, on its way to both
+    first->BeginDrain(absl::Seconds(5));
+    first->AwaitDrained(absl::Seconds(5));
+    EXPECT_EQ(handled, 200);
+    first.reset();
+    second.reset();
+  }
+}
+
 TEST_F(NatsConnectionTest, AHandlerMayDestroyAnotherSubscription) {
   const auto bus = Connect();
   for (int round = 0; round < 20; ++round) {  // some pairs share a delivery thread
