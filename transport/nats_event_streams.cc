@@ -12,6 +12,10 @@
 namespace varpulis::transport {
 namespace {
 
+// A broker that has just started may leave a message unanswered. Those who store events know by
+// ids or sequences whether it was stored all the same, and need not wait for long.
+constexpr absl::Duration kStoreTimeout = absl::Seconds(2);
+
 uint64_t Number(const rapidjson::Value& object, const char* name) {
   const auto member = object.FindMember(name);
   return member != object.MemberEnd() && member->value.IsUint64() ? member->value.GetUint64() : 0;
@@ -74,7 +78,7 @@ class NatsEventStreams : public EventStreams {
   }
 
   void Publish(OutgoingMessage message, std::function<void(absl::StatusOr<Stored>)> done) override {
-    StoreInStream(context_, std::move(message), std::move(done));
+    StoreInStream(context_, std::move(message), std::move(done), kStoreTimeout);
   }
 
   void Last(const std::string& stream, const std::string& subject,

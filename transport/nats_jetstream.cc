@@ -108,9 +108,10 @@ void CallJetStream(const JetStreamContext& context, const std::string& verb, std
                   });
 }
 
-void StoreInStream(const JetStreamContext& context, OutgoingMessage message, StoredCallback done) {
+void StoreInStream(const JetStreamContext& context, OutgoingMessage message, StoredCallback done,
+                   absl::Duration timeout) {
   const std::string subject = message.subject;
-  context.request(std::move(message), kJetStreamTimeout,
+  context.request(std::move(message), timeout,
                   [subject, done = std::move(done)](absl::StatusOr<InboundMessage> reply) {
                     auto document = ParseReply(reply, absl::StrCat("storing ", subject));
                     if (!document.ok()) return done(document.status());

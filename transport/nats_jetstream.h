@@ -46,7 +46,8 @@ void CallJetStream(const JetStreamContext& context, const std::string& verb, std
 // listens.
 void PublishToStream(const JetStreamContext& context, OutgoingMessage message, AckCallback done);
 // The same, also telling whether the broker knew the message's id.
-void StoreInStream(const JetStreamContext& context, OutgoingMessage message, StoredCallback done);
+void StoreInStream(const JetStreamContext& context, OutgoingMessage message, StoredCallback done,
+                   absl::Duration timeout = kJetStreamTimeout);
 
 // Asks for the last message on `subject`. NOT_FOUND: there is none. nats-server 2.9 crashes when it
 // is asked for a message of a stream that somebody is just creating, so it is first asked whether
