@@ -354,13 +354,15 @@ void Runtime::Send(const ForgetCheckpoints& forget) {
 }
 
 void Runtime::Send(const SendPing& ping) {
+  // One that was under way when the worker died is answered by nobody, and holds the next one up.
+  const absl::Duration patience = std::min(options_.ping_timeout, policy_.ping_death);
   varpulis::v1::PingRequest request;
   request.set_leader_epoch(leader_epoch_);
   request.set_leader_id(options_.id);
   request.set_brief(true);
   transport::Call<varpulis::v1::PingResponse>(
       deps_.bus, policy_.subjects.Command(ping.worker.str(), "ping"), request,
-      {.timeout = options_.ping_timeout, .request_id = "", .tells_timeout = false},
+      {.timeout = patience, .request_id = "", .tells_timeout = false},
       [this, strand = strand_, ping](absl::StatusOr<varpulis::v1::PingResponse> answer) {
         strand->Post([this, ping, answer = std::move(answer)] {
           // Another process under the same id has yet to register.
