@@ -1,6 +1,7 @@
 #include "worker/stored_outputs.h"
 
 #include <algorithm>
+#include <chrono>
 #include <deque>
 #include <string>
 #include <utility>
@@ -27,6 +28,9 @@ using varpulis::v1::EventBatch;
 constexpr size_t kMostUnstoredBytes = 8 << 20;
 // From here on a larger batch is no faster.
 constexpr size_t kGoodBatchBytes = 256 << 10;
+// Outputs that the broker has acknowledged are kept so long, for the case that it loses them.
+constexpr size_t kMostKeptBytes = 4 << 20;
+constexpr absl::Duration kKeptFor = absl::Seconds(30);
 constexpr size_t kBytesOfSource = 12;  // a position and a count for every event, at worst
 constexpr absl::Duration kFirstRetry = absl::Milliseconds(20);
 constexpr absl::Duration kLongestRetry = absl::Seconds(1);
@@ -55,6 +59,11 @@ class StoredOutputs::Core : public std::enable_shared_from_this<Core> {
     size_t bytes = 0;
     uint64_t first_input = 0;  // the number of the oldest input that it has outputs of
   };
+  struct Kept {
+    std::string payload;
+    SourceMark end;
+    std::chrono::steady_clock::time_point stored_at;
+  };
   struct Target {
     Subject subject;
     bool columns = false;        // wanted
@@ -65,6 +74,8 @@ class StoredOutputs::Core : public std::enable_shared_from_this<Core> {
     std::string payload;          // of the first, once it has been sent
     bool busy = false;            // sent, being looked for, or to be tried again
     int attempts = 0;
+    std::deque<Kept> kept;
+    size_t kept_bytes = 0;
   };
   struct Waiter {
     uint64_t input = 0;
@@ -90,9 +101,15 @@ class StoredOutputs::Core : public std::enable_shared_from_this<Core> {
   void Later(absl::Duration pause, size_t index, void (Core::*step)(size_t, Calls*));
   void LookAtLast(size_t index, Calls* calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Looked(size_t index, const Last& last) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Takes over how far the subject is, never back; `*there`, if wanted, is as the broker says.
   // False: somebody of a higher epoch has written.
-  bool Learn(Target& target, const Last& last) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Learn(Target& target, const Last& last, SourceMark* there = nullptr)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void DropStored(Target& target) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  static void Keep(Target& target);
+  static void ForgetOld(Target& target);
+  // The broker has lost what is beyond `there`.
+  void TakeBack(Target& target, const SourceMark& there) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Settle(Calls* calls) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   // Runs `step` with the lock, and then what it wants called.
@@ -189,7 +206,7 @@ void StoredOutputs::Core::Open(std::function<void(absl::Status)> done) {
   }
 }
 
-bool StoredOutputs::Core::Learn(Target& target, const Last& last) {
+bool StoredOutputs::Core::Learn(Target& target, const Last& last, SourceMark* there) {
   target.last_sequence = 0;
   if (!last.ok()) return true;  // not even one, or none any more
   target.last_sequence = last->sequence;
@@ -201,6 +218,7 @@ bool StoredOutputs::Core::Learn(Target& target, const Last& last) {
     return true;
   }
   if (batch.placement_epoch() > options_.placement_epoch) return false;
+  if (there != nullptr) *there = EndOf(batch);
   target.stored = std::max(target.stored, EndOf(batch));
   return true;
 }
@@ -355,6 +373,7 @@ void StoredOutputs::Core::Sent(size_t index, const absl::StatusOr<EventStreams::
     if (stored.ok()) {
       target.stored = EndOf(target.waiting.front().batch);
       target.last_sequence = stored->sequence;
+      Keep(target);
       return Advance(index, calls);
     }
     // Our own earlier attempt, whose answer was lost, or another writer.
@@ -400,6 +419,40 @@ void StoredOutputs::Core::DropStored(Target& target) {
   }
 }
 
+void StoredOutputs::Core::Keep(Target& target) {
+  target.kept_bytes += target.payload.size();
+  target.kept.push_back(
+      {std::move(target.payload), target.stored, std::chrono::steady_clock::now()});
+  ForgetOld(target);
+}
+
+void StoredOutputs::Core::ForgetOld(Target& target) {
+  const auto old = std::chrono::steady_clock::now() - absl::ToChronoNanoseconds(kKeptFor);
+  while (!target.kept.empty() &&
+         (target.kept_bytes > kMostKeptBytes || target.kept.front().stored_at < old)) {
+    target.kept_bytes -= target.kept.front().payload.size();
+    target.kept.pop_front();
+  }
+}
+
+void StoredOutputs::Core::TakeBack(Target& target, const SourceMark& there) {
+  size_t again = 0;
+  while (!target.kept.empty() && target.kept.back().end > there) {
+    Kept& kept = target.kept.back();
+    Message& message = target.waiting.emplace_front();
+    (void)message.batch.ParseFromString(kept.payload);  // ours
+    message.bytes = kept.payload.size();
+    unstored_bytes_ += message.bytes;
+    target.kept_bytes -= kept.payload.size();
+    target.kept.pop_back();
+    ++again;
+  }
+  target.stored = there;
+  LOG(ERROR) << options_.writer << ": the broker has lost outputs on " << target.subject.subject
+             << " that it had acknowledged; " << again << " messages are stored again"
+             << (target.kept.empty() ? ", older ones may be missing" : "");
+}
+
 void StoredOutputs::Core::LookAtLast(size_t index, Calls* calls) {
   calls->emplace_back([self = shared_from_this(), index, subject = targets_[index].subject] {
     self->deps_.streams.Last(subject.stream, subject.subject, self->Callback(index, &Core::Looked));
@@ -412,8 +465,13 @@ void StoredOutputs::Core::Looked(size_t index, const Last& last) {
     if (!last.ok() && !absl::IsNotFound(last.status())) {
       return Later(kFirstRetry, index, &Core::LookAtLast);
     }
-    superseded = !Learn(targets_[index], last);
-    if (!superseded) Advance(index, calls);
+    Target& target = targets_[index];
+    SourceMark there = target.stored;
+    superseded = !Learn(target, last, &there);
+    if (superseded) return;
+    // Where there is none any more, they may have been trimmed; but never before older ones.
+    if (last.ok() && there < target.stored) TakeBack(target, there);
+    Advance(index, calls);
   });
   if (!superseded) return;
   LOG(WARNING) << options_.writer << ": another copy has taken over; this one, of epoch "
@@ -441,6 +499,7 @@ void StoredOutputs::Core::WhenStored(std::function<void(absl::Status)> done) {
   {
     MutexLock lock(mutex_);
     given_up = given_up_;
+    for (Target& target : targets_) ForgetOld(target);
     if (given_up.ok()) waiters_.push_back({inputs_, std::move(done)});
   }
   if (!given_up.ok()) return done(given_up);

@@ -324,6 +324,47 @@ TEST_F(StoredOutputsTest, ABrokerThatIsAwayIsWaitedFor) {
   EXPECT_THAT(Stored("OUT", kOut), ElementsAre("1.0", "2.0"));
 }
 
+TEST_F(StoredOutputsTest, WhatTheBrokerLosesAfterwardsIsStoredAgain) {
+  Outputs& outputs = **Open(1);
+  for (const char* type : {"Q", "Out"}) Make(outputs, 1, 2, type);
+  ASSERT_TRUE(Wait(outputs).ok());
+  for (uint64_t position = 2; position <= 4; ++position) {
+    for (const char* type : {"Q", "Out"}) Make(outputs, position, 3, type);
+    ASSERT_TRUE(Wait(outputs).ok());
+  }
+  // As a broker does whose disk was full: the last messages are gone after its restart.
+  for (const std::string stream : {"OUT", "Q"}) {
+    for (const int sequence : {4, 3}) {
+      Result<bool> gone;
+      bus_->Request({.subject = "$JS.API.STREAM.MSG.DELETE." + stream,
+                     .payload = absl::StrCat(R"({"seq":)", sequence, "}")},
+                    absl::Seconds(5),
+                    [callback = gone.Callback()](const auto& reply) { callback(reply.ok()); });
+      ASSERT_TRUE(gone.Get());
+    }
+  }
+  ASSERT_TRUE(broker_->Kill(SIGKILL).ok() && broker_->Restart().ok());
+  for (const char* type : {"Q", "Out"}) Make(outputs, 5, 1, type);
+  ASSERT_TRUE(Wait(outputs).ok());
+  const auto all = ElementsAre("1.0", "1.1", "2.0", "2.1", "2.2", "3.0", "3.1", "3.2", "4.0", "4.1",
+                               "4.2", "5.0");
+  EXPECT_THAT(Stored("OUT", kOut), all);
+  EXPECT_THAT(Stored("Q", kEdge), all);
+  EXPECT_FALSE(superseded_);
+}
+
+TEST_F(StoredOutputsTest, WhatWasTrimmedIsNotStoredAgain) {
+  Outputs& outputs = **Open(1);
+  Make(outputs, 1, 2);
+  ASSERT_TRUE(Wait(outputs).ok());
+  Result<absl::Status> trimmed;
+  streams_->Trim("OUT", 2, trimmed.Callback());
+  ASSERT_TRUE(trimmed.Get().ok());
+  Make(outputs, 2, 1);
+  ASSERT_TRUE(Wait(outputs).ok());
+  EXPECT_THAT(Stored("OUT", kOut), ElementsAre("2.0"));
+}
+
 TEST_F(StoredOutputsTest, APublisherThatIsHeldUpIsLetGo) {
   Outputs& outputs = **Open(1);
   ASSERT_TRUE(broker_->Kill(SIGKILL).ok());
