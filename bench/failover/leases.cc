@@ -2,6 +2,8 @@
 
 #include <atomic>
 #include <cstdio>
+#include <fstream>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -18,6 +20,13 @@ using testing::WaitUntil;
 constexpr char kGroup[] =
     R"json({"name": "late", "pipelines": [{"name": "p", "source": "stream S = X .emit(v: v)"}]})json";
 constexpr int kAtOnce = 3;  // deploys that the paused leader finds when it goes on
+
+// SIGSTOP takes a moment to reach every thread.
+bool Stands(pid_t pid) {
+  std::string stat;
+  std::getline(std::ifstream(absl::StrCat("/proc/", pid, "/stat")), stat);
+  return absl::StrContains(stat, ") T ");
+}
 
 size_t Occurrences(const std::string& text, const std::string& what) {
   size_t found = 0;
@@ -40,14 +49,21 @@ bool BreakLeases(uint32_t times) {
                                            .on_snapshot_done = [&] { watching = true; }});
   Must(watch.ok() && WaitUntil([&] { return watching.load(); }), "the state cannot be watched");
 
+  std::atomic<uint64_t> leaders{0};
+  const auto notices = site.bus().Subscribe({.subject = site.subjects().Notice("leader_changed")},
+                                            [&](const transport::InboundMessage&) { ++leaders; });
+  Must(notices.ok() && site.bus().Flush(absl::Seconds(5)).ok(), "no notices are heard");
+
   uint64_t late_writes = 0;
   std::vector<double> took_ms;
   for (uint32_t i = 0; i < times; ++i) {
     const std::string paused = site.WaitForLeader();
     testing::Node& node = site.coordinator(paused);
     const size_t stood_down = Occurrences(node.Log(), "stands down");
+    const uint64_t leaders_before = leaders;
     node.Signal(SIGSTOP);
     const absl::Time begun = absl::Now();
+    Must(WaitUntil([&] { return Stands(node.pid()); }), "the leader does not stop");
     // They lie in its socket; who leads next was not subscribed when they were sent.
     for (int n = 0; n < kAtOnce; ++n) {
       Must(site.bus()
@@ -58,9 +74,10 @@ bool BreakLeases(uint32_t times) {
                .ok(),
            "the broker takes no messages");
     }
-    const std::string next = site.WaitForLeader(paused);
-    Must(!next.empty(), "nobody takes over");
+    Must(WaitUntil([&] { return leaders > leaders_before; }), "nobody takes over");
     took_ms.push_back(absl::ToDoubleMilliseconds(absl::Now() - begun));
+    const std::string next = site.WaitForLeader(paused);
+    Must(!next.empty(), "nobody leads");
     const uint64_t written = writes;
     node.Signal(SIGCONT);
     Must(WaitUntil([&] { return Occurrences(node.Log(), "stands down") > stood_down; }),
