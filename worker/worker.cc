@@ -133,6 +133,8 @@ class Worker::Shell {
       });
     });
     if (options_.freeze_limit < absl::InfiniteDuration()) {
+      // Not first when its thread comes to run: from here on a pause is noticed.
+      gate_.Stamp(deps_.boot_clock_ns());
       watchdog_ = std::make_unique<Strand>("watchdog");
       watchdog_->Post([this] { Watch(); });
     }

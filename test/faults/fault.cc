@@ -176,6 +176,8 @@ absl::Status StartBrokers(Site& site, int) {
 std::vector<Fault> MakeAll() {
   return {
       {.name = "kill_worker", .strike = KillWorker, .mend = StartWorker},
+      // The one whose outputs are looked at.
+      {.name = "kill_exit", .strike = KillWorker, .mend = StartWorker, .strikes_exit = true},
       {.name = "kill_held_up",
        .strike = KillHeldUp,
        .mend = LetGo,

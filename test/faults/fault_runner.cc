@@ -27,6 +27,7 @@ DEFINE_uint64(events, 3000, "numbered events in each run");
 DEFINE_double(rate, 1000, "events published in a second; 0: as fast as they are taken");
 DEFINE_uint32(batch, 1, "events in a message");
 DEFINE_uint64(seed, 1, "of when and whom a fault strikes; each run has the next one");
+DEFINE_bool(stop_at_failure, false, "no more runs after one that failed");
 DEFINE_bool(keep_logs, false, "of all runs, not only of those that fail");
 DEFINE_bool(brief, false, "absences take 4 s instead of 20, after 2 s of silence instead of 15");
 
@@ -108,6 +109,7 @@ class Runner {
   }
 
   void Once(const Fault& fault, std::mt19937_64& random, uint32_t run) {
+    if (FLAGS_stop_at_failure && !report_.passed()) return;
     TrialOptions options{
         .fault = &fault, .shape = FLAGS_shape, .load = LoadOf(), .brief = FLAGS_brief};
     options.keep_logs = FLAGS_keep_logs;

@@ -50,9 +50,18 @@ void Producer::HoldBefore(int64_t n) {
   changed_.NotifyAll();
 }
 
+bool Producer::held() const {
+  MutexLock lock(mutex_);
+  return held_;
+}
+
 bool Producer::MayGoOn(int64_t n) {
   MutexLock lock(mutex_);
-  while (!ending_ && n >= hold_before_) changed_.Wait(mutex_);
+  while (!ending_ && n >= hold_before_) {
+    held_ = true;
+    changed_.Wait(mutex_);
+  }
+  held_ = false;
   return !ending_;
 }
 

@@ -32,7 +32,8 @@ class Producer {
   // It stops before this event until released: the rest is for when the damage is mended.
   void HoldBefore(int64_t n) ABSL_LOCKS_EXCLUDED(mutex_);
   void Release() { HoldBefore(INT64_MAX); }
-  int64_t taken() const { return taken_; }  // by the broker
+  int64_t taken() const { return taken_; }        // by the broker
+  bool held() const ABSL_LOCKS_EXCLUDED(mutex_);  // all that came before that event is taken
 
  private:
   void Work();
@@ -47,8 +48,9 @@ class Producer {
   const std::unique_ptr<transport::EventStreams> streams_;
   std::atomic<int64_t> taken_{0};
   std::atomic<bool> ending_{false};
-  Mutex mutex_;
+  mutable Mutex mutex_;
   CondVar changed_;
+  bool held_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t hold_before_ ABSL_GUARDED_BY(mutex_) = INT64_MAX;
   std::thread thread_;
 };

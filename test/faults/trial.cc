@@ -117,11 +117,14 @@ class Trial {
     struck_ = absl::Now();
     RETURN_IF_ERROR(fault.strike(*site_, victim));
     const int64_t taken = producer.taken();
+    const auto outputs_go_on = [&] {  // or nothing is left to go on with
+      const int64_t out = outputs_->highest();
+      return out > taken || (producer.held() && out >= producer.taken());
+    };
     const absl::Duration lasts = options_.brief ? fault.lasts_short : fault.lasts;
     if (lasts > absl::ZeroDuration()) {
       absl::SleepFor(lasts - (absl::Now() - struck_));  // the fault is this long
-    } else if (!fault.stops_everything &&
-               !WaitUntil([&] { return outputs_->highest() > taken; }, kMostPatience)) {
+    } else if (!fault.stops_everything && !WaitUntil(outputs_go_on, kMostPatience)) {
       return absl::DeadlineExceededError(absl::StrCat(
           "no output of what came after the fault; the last is ", outputs_->highest()));
     }

@@ -39,6 +39,7 @@ namespace varpulis::simulation {
   X(repeated_deploys)                   \
   X(copies_started)                     \
   X(copies_removed)                     \
+  X(copies_lost)                        \
   X(groups_acknowledged)                \
   X(deletes_acknowledged)               \
   X(calls_retried)                      \

@@ -89,6 +89,16 @@ void WorkerModel::Leave() {
   });
 }
 
+void WorkerModel::LoseCopy() {
+  if (!up() || copies_.empty()) return;
+  ++site_.counters.copies_lost;
+  const PlacementKey key =
+      std::next(copies_.begin(), static_cast<int64_t>(site_.random.Below(copies_.size())))->first;
+  site_.Note("loses", incarnation(), ToString(key));
+  least_epoch_[key] = copies_[key].epoch + 1;
+  End(key);
+}
+
 // ---------------------------------------------------------------- session
 
 void WorkerModel::Perform(const Session::Actions& actions) {

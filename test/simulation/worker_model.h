@@ -33,6 +33,8 @@ class WorkerModel : public Process {
   bool leaving() const { return leaving_; }
   // Stops in good order: says so, ends its copies, deregisters.
   void Leave();
+  // One of its copies is removed by hand, past the coordinator.
+  void LoseCopy();
 
   // ---- commands of a leader
   void Deploy(const varpulis::v1::DeployPipelineRequest& request, const Replier& reply);

@@ -110,7 +110,7 @@ void World::Later(absl::Duration most, std::function<void()> repair) {
 
 void World::Befall() {
   Random& random = site_.random;
-  switch (random.Below(12)) {
+  switch (random.Below(13)) {
     case 0:
     case 1:
       return CrashOne(/*worker=*/true);
@@ -139,6 +139,8 @@ void World::Befall() {
       return site_.store.WriteForeign();
     case 10:
       return Any(workers_).Leave();
+    case 11:
+      return Any(workers_).LoseCopy();
     default: {  // somebody starts what is down
       WorkerModel& worker = Any(workers_);
       if (!worker.up()) worker.Start();
