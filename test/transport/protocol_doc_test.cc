@@ -32,22 +32,25 @@ using varpulis::testing::TableUnder;
 // Every builder of Subjects by its name, in the document's spelling.
 std::map<std::string, std::string> Grammar(const std::string& root = "{root}") {
   const Subjects s(root);
-  return {{"Register", s.Register()},
-          {"Heartbeat", s.Heartbeat("{worker}")},
-          {"AnyHeartbeat", s.AnyHeartbeat()},
-          {"Command", s.Command("{worker}", "{verb}")},
-          {"Inject", s.Inject("{group}")},
-          {"AnyInject", s.AnyInject()},
-          {"InjectBatch", s.InjectBatch("{group}")},
-          {"AnyInjectBatch", s.AnyInjectBatch()},
-          {"Pipeline", s.Pipeline("{group}", "{from}", "{to}")},
-          {"AnyIntoPipeline", s.AnyIntoPipeline("{group}", "{to}")},
-          {"Output", s.Output("{group}", "{pipeline}")},
-          {"Api", s.Api("{resource}", "{verb}")},
-          {"Notice", s.Notice("{kind}")},
-          {"Checkpoint",
-           absl::StrReplaceAll(s.Checkpoint("{group}", "{pipeline}", 0), {{".0", ".{replica}"}})},
-          {"AnyNotice", s.AnyNotice()}};
+  return {
+      {"Register", s.Register()},
+      {"Heartbeat", s.Heartbeat("{worker}")},
+      {"AnyHeartbeat", s.AnyHeartbeat()},
+      {"Command", s.Command("{worker}", "{verb}")},
+      {"Inject", s.Inject("{group}")},
+      {"AnyInject", s.AnyInject()},
+      {"InjectBatch", s.InjectBatch("{group}")},
+      {"AnyInjectBatch", s.AnyInjectBatch()},
+      {"Pipeline", s.Pipeline("{group}", "{from}", "{to}")},
+      {"AnyIntoPipeline", s.AnyIntoPipeline("{group}", "{to}")},
+      {"Output", s.Output("{group}", "{pipeline}")},
+      {"Api", s.Api("{resource}", "{verb}")},
+      {"Notice", s.Notice("{kind}")},
+      {"Checkpoint",
+       absl::StrReplaceAll(s.Checkpoint("{group}", "{pipeline}", 0), {{".0", ".{replica}"}})},
+      {"Replay", absl::StrReplaceAll(s.Replay("{group}", "{pipeline}", 0), {{".0", ".{replica}"}})},
+      {"DeadLetter", s.DeadLetter("{group}", "{pipeline}")},
+      {"AnyNotice", s.AnyNotice()}};
 }
 
 // Whether `subject` is one of those that `form` stands for. In `form`, {x} is any one token.
