@@ -51,7 +51,8 @@ class Coordinator {
  public:
   struct Deps {
     transport::Bus& bus;
-    // A new, unopened log. Called again, on a thread of ours, after the broker was away.
+    // A new, unopened log. Called again after the broker was away, and to follow; on threads of
+    // ours, perhaps two at once.
     std::function<absl::StatusOr<std::unique_ptr<transport::RecordLog>>()> open_log;
     // Without a lease: called once if another coordinator leads, when nothing is served any more.
     // It runs on a thread of ours: it may ask for the process's end, and must not destroy the
