@@ -104,12 +104,13 @@ int Main() {
         options, {.bus = **connection,
                   .open_log = open_log,
                   .on_stood_down = [](const absl::Status&) {},
-                  .open_lease_bucket = [&] {
-                    return (*connection)
-                        ->OpenKeyValue({.bucket = subjects.LeaseBucket(),
-                                        .ttl = coordinator::kLeaseTtl,
-                                        .memory_storage = true});
-                  }});
+                  .open_lease_bucket =
+                      [&] {
+                        return (*connection)
+                            ->OpenKeyValue({.bucket = subjects.LeaseBucket(),
+                                            .ttl = coordinator::kLeaseTtl,
+                                            .memory_storage = true});
+                      }});
     CHECK(started.ok()) << started.status();
     return *std::move(started);
   };

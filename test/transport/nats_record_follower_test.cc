@@ -27,22 +27,31 @@ using testing::WaitUntil;
 class NatsRecordFollowerTest : public testing::NatsServerTest {
  protected:
   void SetUp() override {
-    StartBroker();
-    ConnectAll();
-  }
-  void ConnectAll() {
+    std::filesystem::remove_all(folder_);
+    BrokerOptions options;
+    options.store_dir = folder_ / "store";
+    StartBroker(options);
     bus_ = Connect();
-    NatsOptions options;
-    options.inbox_prefix = "FOLLOWER";  // tells its consumers from others
-    followers_bus_ = Connect(options);
+    NatsOptions follower;
+    follower.inbox_prefix = "FOLLOWER";  // tells its consumers from others
+    followers_bus_ = Connect(follower);
     writer_ = NewLog();
     ASSERT_TRUE(Open(*writer_).ok());
   }
 
+  ~NatsRecordFollowerTest() override {
+    writer_.reset();
+    broker_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
   std::unique_ptr<RecordLog> NewLog() { return NewLog(*bus_); }
   static std::unique_ptr<RecordLog> NewLog(NatsConnection& bus) {
-    auto log = bus.OpenRecordLog({.bucket = "STATE"});
-    EXPECT_TRUE(log.ok()) << log.status();
+    absl::StatusOr<std::unique_ptr<RecordLog>> log;
+    EXPECT_TRUE(WaitUntil([&] {  // the broker may be on its way back
+      log = bus.OpenRecordLog({.bucket = "STATE"});
+      return log.ok();
+    })) << log.status();
     return *std::move(log);
   }
   std::unique_ptr<RecordLog> NewFollower() {
@@ -111,6 +120,8 @@ class NatsRecordFollowerTest : public testing::NatsServerTest {
     ASSERT_TRUE(WaitUntil([&] { return FollowerHasCaughtUp(); }));
   }
 
+  const std::filesystem::path folder_ =
+      std::filesystem::temp_directory_path() / absl::StrCat("record-follower-", getpid());
   std::unique_ptr<NatsConnection> bus_, followers_bus_;
   std::unique_ptr<RecordLog> writer_;
 };
@@ -184,6 +195,9 @@ TEST_F(NatsRecordFollowerTest, OfAStreamMadeAgainItGivesTheNewRecords) {
   const auto late = NewFollower();
   WriteAndLetFollow({{.key = "x", .value = "old"}, {.key = "y", .value = "old"}});
   Api("STREAM.DELETE.KV_STATE");
+  // nats-server 2.9 removes the files later, and those of the next stream with them.
+  ASSERT_TRUE(WaitUntil(
+      [&] { return !std::filesystem::exists(folder_ / "store/jetstream/$G/streams/KV_STATE"); }));
   writer_ = NewLog();
   ASSERT_TRUE(Open(*writer_).ok());
   // As many keys, and the same sequences.
@@ -224,35 +238,24 @@ TEST_F(NatsRecordFollowerTest, FollowsOnWhenTheBrokerIsBack) {
 
 // What was written after the last write to the disk is gone, and others have taken its sequences.
 TEST_F(NatsRecordFollowerTest, OfAStreamThatHasGoneBackItGivesWhatIsThere) {
-  const std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / absl::StrCat("record-follower-", getpid());
-  std::filesystem::remove_all(folder);
-  BrokerOptions options;
-  options.store_dir = folder / "store";
-  writer_.reset();
-  StartBroker(options);
-  ConnectAll();
-  auto follower = NewFollower();
+  const auto follower = NewFollower();
   WriteAndLetFollow({{.key = "x", .value = "1"}, {.key = "y", .value = "1"}});
   ASSERT_TRUE(broker_->Kill(SIGTERM).ok());
-  std::filesystem::copy(folder / "store", folder / "old", std::filesystem::copy_options::recursive);
+  std::filesystem::copy(folder_ / "store", folder_ / "old",
+                        std::filesystem::copy_options::recursive);
   ASSERT_TRUE(broker_->Restart().ok());
   ASSERT_TRUE(OpenAtLast(*writer_).ok());
   WriteAndLetFollow({{.key = "x", .value = "lost"}, {.key = "y", .value = "lost"}});
 
   ASSERT_TRUE(broker_->Kill(SIGTERM).ok());
-  std::filesystem::remove_all(folder / "store");
-  std::filesystem::rename(folder / "old", folder / "store");
+  std::filesystem::remove_all(folder_ / "store");
+  std::filesystem::rename(folder_ / "old", folder_ / "store");
   ASSERT_TRUE(broker_->Restart().ok());
   ASSERT_TRUE(OpenAtLast(*writer_).ok());
   WriteAndLetFollow({{.key = "y", .value = "2"}, {.key = "y", .value = "3"}});
   const auto opened = Open(*follower);
   EXPECT_THAT(Text(opened), ElementsAre("x=1@2", "y=3@6"));
   EXPECT_TRUE(opened->followed);
-  follower.reset();
-  writer_.reset();
-  broker_.reset();
-  std::filesystem::remove_all(folder);
 }
 
 // Leaders take turns amid each other's writes, removals and an operator's purges.
