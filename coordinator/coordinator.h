@@ -28,6 +28,7 @@ struct CoordinatorOptions {
   PlacementStrategy placement = PlacementStrategy::kRoundRobin;
   bool strict_routing = false;
   uint32_t max_pipelines_per_group = 4096;
+  uint32_t stream_replicas = 1;  // of what workers have the broker store; the logs bring their own
   absl::Duration command_timeout = absl::Seconds(10);  // of a deploy, an undeploy, an inject
   absl::Duration ping_timeout = absl::Milliseconds(500);
   absl::Duration retry_backoff = absl::Seconds(1);  // of failed placements, doubled up to 30 s

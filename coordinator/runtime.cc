@@ -32,6 +32,7 @@ Policy PolicyOf(const CoordinatorOptions& options) {
   policy.placement = options.placement;
   policy.strict_routing = options.strict_routing;
   policy.max_pipelines_per_group = options.max_pipelines_per_group;
+  policy.stream_replicas = options.stream_replicas;
   policy.subjects = transport::Subjects(options.subject_prefix);
   return policy;
 }

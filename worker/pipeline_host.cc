@@ -129,6 +129,9 @@ absl::Status PipelineHost::CheckDeploy(const DeployPipelineRequest& request) con
   if (request.replica() >= std::max(request.replicas(), 1u)) {
     return MakeError("invalid_request", "replica is not below replicas");
   }
+  if (request.stream_replicas() > transport::kMostReplicas) {
+    return MakeError("invalid_request", "the broker takes fewer stream_replicas");
+  }
   for (const auto& route : request.routes()) {
     if (route.subject().empty()) return MakeError("invalid_request", "route without a subject");
   }
@@ -172,6 +175,7 @@ void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& reque
     return;
   }
   const uint64_t epoch = request->placement_epoch();
+  store_->SetReplicas(std::max<int>(request->stream_replicas(), 1));
   const auto seen = least_epoch_.find(key);
   if (seen != least_epoch_.end() && epoch < seen->second) {
     return done(MakeError("stale_epoch", absl::StrCat("placement epoch ", epoch, " is below ",
@@ -226,9 +230,8 @@ absl::StatusOr<PipelineHost::HostedPtr> PipelineHost::Start(const DeployPipeline
                                                             const StoredDeliveryPtr& stored) {
   Placement placement = PlacementOf(request);
   std::unique_ptr<Outputs> outputs =
-      stored != nullptr
-          ? stored->TakeOutputs()
-          : std::make_unique<OutputRouter>(OutputsOf(request, subjects_), *cluster_);
+      stored != nullptr ? stored->TakeOutputs()
+                        : std::make_unique<OutputRouter>(OutputsOf(request, subjects_), *cluster_);
   PipelineRunner::Options options{.paused = request.paused(),
                                   .batch_linger = options_.batch_linger,
                                   .may_process = options_.may_process};
