@@ -30,9 +30,10 @@ absl::StatusOr<coordinator::PlacementStrategy> PlacementFromFlag() {
 }
 
 absl::StatusOr<std::unique_ptr<transport::RecordLog>> OpenLog(transport::NatsConnection& connection,
-                                                              const std::string& bucket) {
+                                                              const std::string& bucket,
+                                                              int replicas) {
   absl::StatusOr<std::unique_ptr<transport::RecordLog>> log =
-      connection.OpenRecordLog({.bucket = bucket});
+      connection.OpenRecordLog({.bucket = bucket, .replicas = replicas});
   if (!absl::IsFailedPrecondition(log.status())) return log;
   return transport::NewVolatileRecordLog();  // the coordinator says so, loudly
 }
@@ -41,6 +42,7 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(const coordinator::PlacementStrategy placement, PlacementFromFlag());
   RETURN_IF_ERROR(transport::ValidateSubjectPrefix(FLAGS_subject_prefix));
   const std::string id = FLAGS_coordinator_id.empty() ? NewUuid() : FLAGS_coordinator_id;
+  const auto replicas = static_cast<int>(FLAGS_nats_replicas);
   ASSIGN_OR_RETURN(const rest::ApiKeys keys, ApiKeysFromFlags());
   ASSIGN_OR_RETURN(Broker broker, ConnectOrStartBroker("varpulis-coordinator-" + id));
   transport::NatsConnection& connection = *broker.connection;
@@ -59,6 +61,7 @@ absl::Status Run() {
   options.placement = placement;
   options.strict_routing = FLAGS_strict_routing;
   options.max_pipelines_per_group = FLAGS_max_pipelines_per_group;
+  options.stream_replicas = FLAGS_nats_replicas;
   options.advertised_urls = AdvertisedUrls(connection);
   options.version = kVersion;
   // Bound before competing: who cannot serve must not lead. It serves whoever does.
@@ -68,17 +71,19 @@ absl::Status Run() {
   ASSIGN_OR_RETURN(
       const std::unique_ptr<coordinator::Coordinator> coordinator,
       coordinator::Coordinator::Start(
-          options, {.bus = connection,
-                    .open_log = [&] { return OpenLog(connection, subjects.StateBucket()); },
-                    .on_stood_down = RequestShutdown,
-                    .open_lease_bucket =
-                        [&] {
-                          return connection.OpenKeyValue({.bucket = subjects.LeaseBucket(),
-                                                          .ttl = coordinator::kLeaseTtl,
-                                                          .memory_storage = true});
-                        },
-                    .checkpoints = checkpoints.get(),
-                    .streams = streams.get()}));
+          options,
+          {.bus = connection,
+           .open_log = [&] { return OpenLog(connection, subjects.StateBucket(), replicas); },
+           .on_stood_down = RequestShutdown,
+           .open_lease_bucket =
+               [&] {
+                 return connection.OpenKeyValue({.bucket = subjects.LeaseBucket(),
+                                                 .ttl = coordinator::kLeaseTtl,
+                                                 .memory_storage = true,
+                                                 .replicas = replicas});
+               },
+           .checkpoints = checkpoints.get(),
+           .streams = streams.get()}));
   LOG(INFO) << "coordinator " << id << " ready: " << options.address << ", broker "
             << connection.connected_url();
   NotifyReady();

@@ -16,6 +16,7 @@
 #include "gflags/gflags.h"
 
 #include "base/nearest_name.h"
+#include "transport/event_streams.h"
 
 DEFINE_uint32(port, 0, "HTTP port; 0 takes a free one");
 DEFINE_string(bind, "127.0.0.1", "address to listen on");
@@ -31,6 +32,8 @@ DEFINE_string(nats_ca, "", "CA certificate file for TLS to the broker");
 DEFINE_string(nats_cert, "", "client certificate file for TLS to the broker");
 DEFINE_string(nats_key, "", "client key file for TLS to the broker");
 DEFINE_string(nats_advertise, "", "broker URL(s) told to workers instead of the one in use");
+DEFINE_uint32(nats_replicas, 1,
+              "brokers that are to have what is stored: 3, or 5, with as many brokers");
 DEFINE_string(subject_prefix, "varpulis.cluster", "root of all subjects");
 DEFINE_string(state_dir, "",
               "where an embedded broker keeps its data "
@@ -118,6 +121,7 @@ constexpr FlagSpec kFlags[] = {
     BrokerFlag("nats_cert", "FILE", "NATS_CERT"),
     BrokerFlag("nats_key", "FILE", "NATS_KEY"),
     {"nats_advertise", 0, nullptr, "URL"},
+    {"nats_replicas", 0, "VARPULIS_NATS_REPLICAS", "N", 1, transport::kMostReplicas},
     {"subject_prefix", 0, nullptr, "PREFIX"},
     {"state_dir", 0, "VARPULIS_STATE_DIR", "DIR"},
     {"embedded", 0, nullptr, nullptr},
@@ -252,7 +256,7 @@ absl::Span<const Command> Commands() {
        {"port", "bind", "api_key", "api_keys", "cors_origins", "coordinator_id",
         "heartbeat_interval", "heartbeat_timeout", "placement", "strict_routing",
         "max_pipelines_per_group", "state_dir", "embedded", "insecure", "nats_advertise",
-        VARPULIS_NATS_FLAGS}},
+        "nats_replicas", VARPULIS_NATS_FLAGS}},
       {"server",
        "Start a worker, alone or registered with a coordinator",
        nullptr,

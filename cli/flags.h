@@ -27,6 +27,7 @@ DECLARE_string(nats_ca);
 DECLARE_string(nats_cert);
 DECLARE_string(nats_key);
 DECLARE_string(nats_advertise);
+DECLARE_uint32(nats_replicas);
 DECLARE_string(subject_prefix);
 DECLARE_string(state_dir);
 DECLARE_bool(embedded);

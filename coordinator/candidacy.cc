@@ -15,6 +15,8 @@ constexpr absl::Duration kSettleTimeout = absl::Seconds(20);
 // Before it competes again: others get their chance, and an error that lasts is not repeated
 // without end.
 constexpr absl::Duration kPauseAfterResigning = absl::Milliseconds(500);
+// Between attempts to open a log to follow.
+constexpr absl::Duration kFollowAgain = absl::Seconds(1);
 
 }  // namespace
 
@@ -23,6 +25,7 @@ Candidacy::Candidacy(CoordinatorOptions options, Coordinator::Deps deps,
     : options_(std::move(options)),
       deps_(std::move(deps)),
       retired_("coord-retired"),
+      opener_("coord-opener"),
       strand_(std::make_shared<Strand>("candidacy")) {
   election_ = std::make_unique<Election>(Election::Deps{
       .bucket = std::move(bucket),
@@ -41,6 +44,7 @@ Candidacy::Candidacy(CoordinatorOptions options, Coordinator::Deps deps,
           [this](std::string holder) {
             strand_->Post([this, holder = std::move(holder)] {
               LOG(INFO) << "coordinator " << options_.id << " follows coordinator " << holder;
+              Follow();
               Settled(absl::OkStatus());
             });
           }});
@@ -57,6 +61,7 @@ Candidacy::~Candidacy() {
   last.get_future().get().reset();
   election_->Leave();
   election_.reset();
+  opener_.Stop();
   strand_->Stop();
   retired_.Stop();
 }
@@ -92,6 +97,7 @@ std::shared_ptr<Runtime> Candidacy::TakeRuntime() {
 void Candidacy::BeginOffice(std::shared_ptr<const Tenure> tenure) {
   if (closing_) return;
   const uint64_t office = ++office_;
+  in_office_ = true;
   tenure_ = std::move(tenure);
   auto runtime = std::make_shared<Runtime>(
       options_,
@@ -105,7 +111,7 @@ void Candidacy::BeginOffice(std::shared_ptr<const Tenure> tenure) {
                             },
                         .checkpoints = deps_.checkpoints,
                         .streams = deps_.streams},
-      tenure_);
+      tenure_, std::move(followed_));
   runtime->Start([this, strand = strand_, office](absl::Status status) {
     strand->Post([this, office, status = std::move(status)] { OnStarted(office, status); });
   });
@@ -115,10 +121,32 @@ void Candidacy::BeginOffice(std::shared_ptr<const Tenure> tenure) {
 
 void Candidacy::EndOffice(const absl::Status& why) {
   ++office_;
+  in_office_ = false;
   std::shared_ptr<Runtime> runtime = TakeRuntime();
   if (runtime == nullptr) return;
   runtime->Depose(why);
   retired_.Post([runtime = std::move(runtime)]() mutable { runtime.reset(); });
+}
+
+void Candidacy::Follow() {
+  if (closing_ || in_office_ || opening_followed_ || followed_ != nullptr) return;
+  opening_followed_ = true;
+  opener_.Post([this] {
+    auto log =
+        std::make_shared<absl::StatusOr<std::unique_ptr<transport::RecordLog>>>(deps_.open_log());
+    strand_->Post([this, log] { OnLogOpened(std::move(*log)); });
+  });
+}
+
+void Candidacy::OnLogOpened(absl::StatusOr<std::unique_ptr<transport::RecordLog>> log) {
+  opening_followed_ = false;
+  if (closing_ || in_office_) return;
+  if (!log.ok() || !(*log)->durable()) {  // the broker is on its way back
+    strand_->After(kFollowAgain, [this] { Follow(); });
+    return;
+  }
+  followed_ = *std::move(log);
+  followed_->Follow();
 }
 
 void Candidacy::OnStarted(uint64_t office, const absl::Status& status) {

@@ -28,6 +28,7 @@ struct CoordinatorOptions {
   PlacementStrategy placement = PlacementStrategy::kRoundRobin;
   bool strict_routing = false;
   uint32_t max_pipelines_per_group = 4096;
+  uint32_t stream_replicas = 1;  // of what workers have the broker store; the logs bring their own
   absl::Duration command_timeout = absl::Seconds(10);  // of a deploy, an undeploy, an inject
   absl::Duration ping_timeout = absl::Milliseconds(500);
   absl::Duration retry_backoff = absl::Seconds(1);  // of failed placements, doubled up to 30 s
@@ -51,7 +52,8 @@ class Coordinator {
  public:
   struct Deps {
     transport::Bus& bus;
-    // A new, unopened log. Called again, on a thread of ours, after the broker was away.
+    // A new, unopened log. Called again after the broker was away, and to follow; on threads of
+    // ours, perhaps two at once.
     std::function<absl::StatusOr<std::unique_ptr<transport::RecordLog>>()> open_log;
     // Without a lease: called once if another coordinator leads, when nothing is served any more.
     // It runs on a thread of ours: it may ask for the process's end, and must not destroy the

@@ -57,6 +57,7 @@ class LeasedLog : public RecordLog {
   LeasedLog(std::unique_ptr<RecordLog> log, std::shared_ptr<const Tenure> tenure)
       : log_(std::move(log)), tenure_(std::move(tenure)) {}
 
+  void Follow() override { log_->Follow(); }
   void Open(transport::RecordWrite barrier,
             std::function<void(absl::StatusOr<Opened>)> done) override {
     if (!tenure_->valid()) return done(absl::AbortedError(kRunOut));

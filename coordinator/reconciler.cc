@@ -175,6 +175,7 @@ void StartDeploy(Step& step, Group& group, const PlacementKey& key, Placement& p
   request.set_restore(placement.epoch > 0);
   request.set_delivery(group.delivery);
   request.set_columnar_output(pipeline.spec.columnar_output());
+  request.set_stream_replicas(step.policy.stream_replicas);
   AddRoutes(step.policy.subjects, group, pipeline, request);
   step.effects.deploys.push_back({placement.worker, key, std::move(request)});
 }

@@ -33,6 +33,7 @@ Policy PolicyOf(const CoordinatorOptions& options) {
   policy.placement = options.placement;
   policy.strict_routing = options.strict_routing;
   policy.max_pipelines_per_group = options.max_pipelines_per_group;
+  policy.stream_replicas = options.stream_replicas;
   policy.subjects = transport::Subjects(options.subject_prefix);
   return policy;
 }
@@ -76,7 +77,8 @@ absl::Time Runtime::Now() {
 }
 
 Runtime::Runtime(CoordinatorOptions options, Coordinator::Deps deps,
-                 std::shared_ptr<const Tenure> tenure)
+                 std::shared_ptr<const Tenure> tenure,
+                 std::unique_ptr<transport::RecordLog> followed)
     : options_(std::move(options)),
       tenure_(std::move(tenure)),
       leased_bus_(tenure_ == nullptr ? nullptr : MakeLeasedBus(deps.bus, tenure_)),
@@ -85,6 +87,7 @@ Runtime::Runtime(CoordinatorOptions options, Coordinator::Deps deps,
             .on_stood_down = std::move(deps.on_stood_down),
             .checkpoints = deps.checkpoints},
       policy_(PolicyOf(options_)),
+      followed_(std::move(followed)),
       lanes_(kCommandsPerWorker),
       strand_(std::make_shared<Strand>("coordinator")),
       aside_("coord-aside") {}

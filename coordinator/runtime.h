@@ -47,8 +47,10 @@ class Runtime {
  public:
   // With a tenure, nothing is sent, answered or stored once it is over, and the state must be
   // durable. Without, it leads as soon as it starts, and until a notice names a later leader.
+  // `followed`: a log that has been told to follow, opened first. Null: one like any other.
   Runtime(CoordinatorOptions options, Coordinator::Deps deps,
-          std::shared_ptr<const Tenure> tenure = nullptr);
+          std::shared_ptr<const Tenure> tenure = nullptr,
+          std::unique_ptr<transport::RecordLog> followed = nullptr);
   ~Runtime();
 
   // `done` runs once on the strand, unless this is destroyed first: when the state is recovered,
@@ -96,8 +98,9 @@ class Runtime {
  private:
   // ---- on the strand
   void OpenLog(std::function<void(absl::Status)> done);
+  absl::StatusOr<std::unique_ptr<transport::RecordLog>> FindLog();  // on aside_; may block
   absl::Status TakeOffice(std::unique_ptr<transport::RecordLog> log,
-                          const transport::RecordLog::Opened& opened);
+                          transport::RecordLog::Opened opened);
   void PingWorkers(const std::function<void()>& done);
   absl::Status Serve();
   void Handle(const Command& command);
@@ -137,8 +140,11 @@ class Runtime {
   RoutingTable routing_;  // thread-safe
   ReplyBook replies_;     // thread-safe
 
+  std::unique_ptr<transport::RecordLog> followed_;  // on aside_ only
+
   // On the strand only.
   ClusterState state_;
+  absl::Time opening_since_ = absl::InfinitePast();
   std::unique_ptr<transport::RecordLog> log_;  // null: the broker is away, nothing can be stored
   bool durable_ = false;
   uint64_t log_generation_ = 0;

@@ -22,6 +22,11 @@ constexpr absl::Duration kReopenPause = absl::Milliseconds(500);
 
 }  // namespace
 
+absl::StatusOr<std::unique_ptr<transport::RecordLog>> Runtime::FindLog() {
+  if (followed_ != nullptr) return std::move(followed_);
+  return deps_.open_log();
+}
+
 // Opens a log and takes over the state in it. `done` runs on the strand.
 void Runtime::OpenLog(std::function<void(absl::Status)> done) {
   // Opening may block, and may never be answered: the first of answer and timer counts.
@@ -31,6 +36,7 @@ void Runtime::OpenLog(std::function<void(absl::Status)> done) {
     Strand::TimerId timer = 0;
   };
   auto attempt = std::make_shared<Attempt>();
+  opening_since_ = Now();
   attempt->done = std::move(done);
   const auto finish = [this, attempt](absl::Status status) {
     if (!attempt->done) return;
@@ -41,7 +47,7 @@ void Runtime::OpenLog(std::function<void(absl::Status)> done) {
     finish(absl::DeadlineExceededError("the state could not be read in time"));
   });
   aside_.Post([this, attempt, finish] {
-    absl::StatusOr<std::unique_ptr<transport::RecordLog>> log = deps_.open_log();
+    absl::StatusOr<std::unique_ptr<transport::RecordLog>> log = FindLog();
     strand_->Post([this, attempt, finish, status = log.status(),
                    raw = log.ok() ? log->release() : nullptr] {
       attempt->log.reset(raw);
@@ -51,9 +57,10 @@ void Runtime::OpenLog(std::function<void(absl::Status)> done) {
       attempt->log->Open(
           {barrier.key, barrier.value}, [this, attempt, finish, strand = strand_](
                                             absl::StatusOr<transport::RecordLog::Opened> opened) {
-            strand->Post([this, attempt, finish, opened = std::move(opened)] {
+            strand->Post([this, attempt, finish, opened = std::move(opened)]() mutable {
               if (!attempt->done) return;  // too late
-              finish(opened.ok() ? TakeOffice(std::move(attempt->log), *opened) : opened.status());
+              finish(opened.ok() ? TakeOffice(std::move(attempt->log), *std::move(opened))
+                                 : opened.status());
             });
           });
     });
@@ -61,14 +68,16 @@ void Runtime::OpenLog(std::function<void(absl::Status)> done) {
 }
 
 absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
-                                 const transport::RecordLog::Opened& opened) {
+                                 transport::RecordLog::Opened opened) {
   if (stood_down_) return absl::AbortedError("stood down meanwhile");
   if ((durable_ || tenure_ != nullptr) && !log->durable()) {
     return absl::UnavailableError("the broker's JetStream is not back yet");
   }
   std::vector<StoredRecord> records;
-  for (const transport::Record& record : opened.records)
-    records.push_back({record.key, record.value});
+  records.reserve(opened.records.size());
+  for (transport::Record& record : opened.records)
+    records.push_back({std::move(record.key), std::move(record.value)});
+  const absl::Duration reading = Now() - opening_since_;
   ASSIGN_OR_RETURN(Recovered recovered, Recover(records, opened.barrier_sequence, Now()));
   if (log_generation_ == 0 && !log->durable()) {
     LOG(WARNING) << "\n"
@@ -88,7 +97,13 @@ absl::Status Runtime::TakeOffice(std::unique_ptr<transport::RecordLog> log,
   for (const auto& [id, group] : state_.groups) dirty_routing_.insert(id);
   RenewRouting();
   LOG(INFO) << "coordinator " << options_.id << " leads with epoch " << leader_epoch_ << ": "
-            << state_.workers.size() << " workers, " << state_.groups.size() << " groups known";
+            << state_.workers.size() << " workers, " << state_.groups.size() << " groups known ("
+            << records.size()
+            << (opened.followed ? " records, followed, in " : " records, read in ")
+            << absl::FormatDuration(absl::Trunc(reading, absl::Microseconds(100)))
+            << ", taken over in "
+            << absl::FormatDuration(absl::Trunc(Now() - opening_since_, absl::Microseconds(100)))
+            << ")";
 
   Effects first;
   if (recovered.cluster_id.empty()) first.writes.push_back(StoreCluster(NewUuid()));

@@ -30,6 +30,7 @@ struct Policy {
   PlacementStrategy placement = PlacementStrategy::kRoundRobin;
   bool strict_routing = false;
   uint32_t max_pipelines_per_group = 4096;
+  uint32_t stream_replicas = 1;  // of what workers have the broker store
   transport::Subjects subjects;
 };
 

@@ -42,6 +42,9 @@ class BlobStore {
   virtual void OldestMark(const std::string& name, MarkCallback done) = 0;
   // Every version. Of an unknown name: ok.
   virtual void Forget(const std::string& name, SaveCallback done) = 0;
+  // How many brokers are to have what is stored, from the next Save on. A store that exists gets
+  // more, never fewer.
+  virtual void SetReplicas(int replicas) = 0;
 };
 
 struct BlobStoreOptions {

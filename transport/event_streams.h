@@ -25,6 +25,8 @@ struct StoredMessage {
   int64_t stored_at_ns = 0;  // by the broker's clock, since the Unix epoch
 };
 
+inline constexpr uint32_t kMostReplicas = 5;  // that JetStream makes of a stream
+
 struct EventStreamOptions {
   std::string name;
   std::string subject;     // what it stores; may have wildcards, unless republished
@@ -59,7 +61,7 @@ class EventStreams {
   virtual ~EventStreams() = default;
 
   // Creates the stream unless it is there. An existing one of another configuration is used as it
-  // is.
+  // is, but gets more replicas when it has fewer.
   virtual void Ensure(EventStreamOptions options,
                       std::function<void(absl::StatusOr<Range>)> done) = 0;
   // Of an unknown stream: ok.

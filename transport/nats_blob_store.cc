@@ -15,6 +15,7 @@
 #include "base/ids.h"
 #include "base/strand.h"
 #include "proto/blob.pb.h"
+#include "transport/nats_ensure_stream.h"
 
 namespace varpulis::transport {
 namespace {
@@ -37,11 +38,14 @@ uint32_t Checksum(absl::string_view bytes) {
 // What operations share, and may need after the store is gone.
 struct Shared {
   Shared(JetStreamContext given_context, BlobStoreOptions given_options)
-      : context(std::move(given_context)), options(std::move(given_options)) {}
+      : context(std::move(given_context)),
+        options(std::move(given_options)),
+        replicas(options.replicas) {}
 
   const JetStreamContext context;
   const BlobStoreOptions options;
-  std::atomic<bool> stream_known{false};
+  std::atomic<int> replicas;
+  std::atomic<int> ensured_replicas{0};  // 0: the stream may not be there
 };
 using SharedPtr = std::shared_ptr<Shared>;
 
@@ -50,28 +54,23 @@ std::string ChunkSubject(const std::string& name, absl::string_view id) {
   return absl::StrCat(name, ".chunk.", id);
 }
 
-void EnsureStream(const SharedPtr& shared, std::function<void(absl::Status)> done) {
-  if (shared->stream_known) return done(absl::OkStatus());
+void EnsureOwnStream(const SharedPtr& shared, std::function<void(absl::Status)> done) {
+  const int replicas = shared->replicas;
+  if (shared->ensured_replicas == replicas) return done(absl::OkStatus());
   const BlobStoreOptions& options = shared->options;
   const std::string max_bytes =
       options.max_bytes == 0 ? std::string("-1") : absl::StrCat(options.max_bytes);
   // "discard":"new": a full store refuses the newest rather than lose what another relies on.
-  CallJetStream(
-      shared->context, absl::StrCat("STREAM.CREATE.", options.stream),
+  EnsureStream(
+      shared->context, options.stream,
       absl::StrCat(R"({"name":")", options.stream, R"(","subjects":[")", options.subject,
                    R"(.>"],"retention":"limits","max_consumers":-1,"max_msgs":-1,"max_bytes":)",
                    max_bytes, R"(,"max_msg_size":-1,"max_age":0,"storage":"file","discard":"new",)",
-                   R"("num_replicas":)", options.replicas,
+                   R"("num_replicas":)", replicas,
                    R"(,"duplicate_window":1000000000,"allow_direct":true})"),
-      [shared, done = std::move(done)](const auto& created) {
-        absl::Status status = created.status();
-        if (absl::IsAlreadyExists(status)) {
-          LOG(WARNING) << "stream " << shared->options.stream
-                       << " exists with another configuration and is used as it is";
-          status = absl::OkStatus();
-        }
-        shared->stream_known = status.ok();
-        done(status);
+      replicas, [shared, replicas, done = std::move(done)](const auto& ensured) {
+        if (ensured.ok()) shared->ensured_replicas = replicas;
+        done(ensured.status());
       });
 }
 
@@ -127,10 +126,10 @@ class Operation : public std::enable_shared_from_this<Self> {
   }
 
   void Begin() {
-    EnsureStream(shared_, Then<absl::Status>([](Self& self, const absl::Status& status) {
-                   if (!status.ok()) return self.Finish(status);
-                   self.Look();
-                 }));
+    EnsureOwnStream(shared_, Then<absl::Status>([](Self& self, const absl::Status& status) {
+                      if (!status.ok()) return self.Finish(status);
+                      self.Look();
+                    }));
   }
 
  protected:
@@ -216,7 +215,7 @@ class SaveOperation : public Operation<SaveOperation, BlobStore::SaveCallback> {
 
   void Acknowledge(size_t index, const absl::StatusOr<uint64_t>& sequence) {
     if (!sequence.ok()) {
-      if (IsNoResponders(sequence.status())) shared_->stream_known = false;  // it was deleted
+      if (IsNoResponders(sequence.status())) shared_->ensured_replicas = 0;  // it was deleted
       return Fail(sequence.status());
     }
     version_.set_sequences(static_cast<int>(index), *sequence);
@@ -419,6 +418,7 @@ class NatsBlobStore : public BlobStore {
                     done(absl::IsNotFound(purged.status()) ? absl::OkStatus() : purged.status());
                   });
   }
+  void SetReplicas(int replicas) override { shared_->replicas = replicas; }
 
  private:
   const SharedPtr shared_;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "glog/logging.h"
 
+#include "transport/nats_ensure_stream.h"
 #include "transport/nats_ordered_reader.h"
 
 namespace varpulis::transport {
@@ -67,7 +68,12 @@ class NatsEventStreams : public EventStreams {
 
   void Ensure(EventStreamOptions options,
               std::function<void(absl::StatusOr<Range>)> done) override {
-    EnsureStream(context_, options, std::move(done));
+    EnsureStream(context_, options.name, ConfigurationOf(options), options.replicas,
+                 [done = std::move(done)](
+                     const absl::StatusOr<std::shared_ptr<rapidjson::Document>>& ensured) {
+                   if (!ensured.ok()) return done(ensured.status());
+                   done(RangeOf(**ensured));
+                 });
   }
 
   void Delete(const std::string& stream, std::function<void(absl::Status)> done) override {
@@ -120,24 +126,6 @@ class NatsEventStreams : public EventStreams {
   }
 
  private:
-  static void EnsureStream(const JetStreamContext& context, const EventStreamOptions& options,
-                           std::function<void(absl::StatusOr<Range>)> done) {
-    CallJetStream(context, absl::StrCat("STREAM.CREATE.", options.name), ConfigurationOf(options),
-                  [context, name = options.name,
-                   done](const absl::StatusOr<std::shared_ptr<rapidjson::Document>>& created) {
-                    if (created.ok()) return done(RangeOf(**created));
-                    if (!absl::IsAlreadyExists(created.status())) return done(created.status());
-                    LOG(WARNING) << "stream " << name
-                                 << " exists with another configuration and is used as it is";
-                    CallJetStream(
-                        context, absl::StrCat("STREAM.INFO.", name), "",
-                        [done](const absl::StatusOr<std::shared_ptr<rapidjson::Document>>& info) {
-                          if (!info.ok()) return done(info.status());
-                          done(RangeOf(**info));
-                        });
-                  });
-  }
-
   const JetStreamContext context_;
 };
 

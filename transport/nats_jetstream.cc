@@ -10,8 +10,8 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "base/status_macros.h"
-#include "glog/logging.h"
 #include "rapidjson/pointer.h"
+#include "transport/nats_ensure_stream.h"
 #include "transport/request_mux.h"
 
 namespace varpulis::transport {
@@ -196,22 +196,17 @@ void EnsureBucket(const JetStreamContext& context, const KeyValueOptions& option
       options.replicas, R"(,"duplicate_window":)",
       max_age == 0 ? two_minutes : std::min(max_age, two_minutes),
       R"(,"deny_delete":true,"allow_rollup_hdrs":true,"allow_direct":true})");
-  CallJetStream(context, absl::StrCat("STREAM.CREATE.", stream), std::move(json),
-                [bucket = options.bucket, done = std::move(done)](auto created) {
-                  if (absl::IsAlreadyExists(created.status())) {
-                    LOG(WARNING) << "bucket " << bucket
-                                 << " exists with another configuration and is used as it is";
-                    return done(absl::OkStatus());
-                  }
-                  done(created.status());
-                });
+  EnsureStream(context, stream, std::move(json), options.replicas,
+               [done = std::move(done)](const auto& ensured) { done(ensured.status()); });
 }
 
 absl::Status EnsureBucketAndWait(const JetStreamContext& context, const KeyValueOptions& options) {
   auto result = std::make_shared<std::promise<absl::Status>>();
   EnsureBucket(context, options,
                [result](absl::Status status) { result->set_value(std::move(status)); });
-  return WithContext(result->get_future().get(), absl::StrCat("opening bucket ", options.bucket));
+  RETURN_IF_ERROR(result->get_future().get(), Annotate("opening bucket ", options.bucket));
+  WaitForReplicas(context, StreamOf(options), options.replicas);
+  return absl::OkStatus();
 }
 
 absl::Status CheckBucketName(absl::string_view bucket) {

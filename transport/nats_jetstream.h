@@ -61,10 +61,10 @@ void ReadLastMessage(const JetStreamContext& context, const std::string& stream,
                      std::function<void(absl::StatusOr<EventStreams::LastMessage>)> done);
 
 // Creates the stream of a bucket (ADR-8) unless it is there. An existing one with another
-// configuration is used as it is.
+// configuration is used as it is, but for replicas that it lacks (nats_ensure_stream.h).
 void EnsureBucket(const JetStreamContext& context, const KeyValueOptions& options,
                   std::function<void(absl::Status)> done);
-// The same, waiting.
+// The same, waiting, also until a bucket of several replicas takes writes.
 absl::Status EnsureBucketAndWait(const JetStreamContext& context, const KeyValueOptions& options);
 
 // INVALID_ARGUMENT unless the name fits ADR-8.

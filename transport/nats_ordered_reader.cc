@@ -66,6 +66,11 @@ class NatsOrderedReader::Core : public std::enable_shared_from_this<Core> {
       if (!quit_) task();
     });
   }
+  void After(absl::Duration delay, std::function<void()> task) {
+    strand_.After(delay, [this, task = std::move(task)] {
+      if (!quit_) task();
+    });
+  }
   void PostFor(uint64_t attempt, std::function<void()> task) {
     Post([this, attempt, task = std::move(task)] {
       if (attempt == attempt_) task();
@@ -141,7 +146,10 @@ void NatsOrderedReader::Core::Connect() {
 void NatsOrderedReader::Core::CreateConsumer(const rapidjson::Document& stream) {
   const std::string created = Text(stream, "created");
   if (created != std::exchange(stream_created_, created) && connected_before_) last_sequence_ = 0;
+  if (options_.start_over) last_sequence_ = options_.start_after;
   connected_before_ = true;
+  if (callbacks_.on_start) callbacks_.on_start(created);
+  if (quit_) return;
   inbox_ = absl::StrCat(context_.inbox_prefix, ".", NewUuid());
   SubscribeOptions options;
   options.subject = inbox_;
@@ -255,6 +263,12 @@ NatsOrderedReader::~NatsOrderedReader() {
 }
 
 void NatsOrderedReader::Quit() { core_->Quit(); }
+
+void NatsOrderedReader::Post(std::function<void()> task) { core_->Post(std::move(task)); }
+
+void NatsOrderedReader::After(absl::Duration delay, std::function<void()> task) {
+  core_->After(delay, std::move(task));
+}
 
 NatsOrderedReader::Options NatsOrderedReader::OfBucket(const JetStreamContext& context,
                                                        const KeyValueOptions& bucket,

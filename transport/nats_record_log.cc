@@ -1,16 +1,20 @@
 #include "transport/nats_record_log.h"
 
 #include <atomic>
-#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "glog/logging.h"
+#include "rapidjson/pointer.h"
+
 #include "base/ids.h"
 #include "base/mutex.h"
 #include "base/status_macros.h"
 #include "base/strand.h"
 #include "transport/nats_ordered_reader.h"
+#include "transport/nats_record_follower.h"
+#include "transport/record_copy.h"
 
 namespace varpulis::transport {
 namespace {
@@ -106,6 +110,7 @@ class NatsRecordLog : public RecordLog {
 
   ~NatsRecordLog() override;
 
+  void Follow() override;
   void Open(RecordWrite barrier, std::function<void(absl::StatusOr<Opened>)> done) override;
   void Append(std::vector<RecordWrite> writes,
               std::function<void(absl::StatusOr<uint64_t>)> done) override;
@@ -116,14 +121,17 @@ class NatsRecordLog : public RecordLog {
   struct State {
     Mutex mutex;
     std::shared_ptr<Chain> chain ABSL_GUARDED_BY(mutex);
-    // Destroyed by the log only: the reader's own callbacks may be the last to hold this.
+    // Destroyed by the log only: the readers' own callbacks may be the last to hold this.
     std::shared_ptr<NatsOrderedReader> loader ABSL_GUARDED_BY(mutex);
+    std::shared_ptr<NatsRecordFollower> follower ABSL_GUARDED_BY(mutex);
+    bool opened ABSL_GUARDED_BY(mutex) = false;
     bool closed ABSL_GUARDED_BY(mutex) = false;
   };
   struct Opening {
     JetStreamContext context;
     KeyValueOptions bucket;
     std::weak_ptr<State> state;
+    std::weak_ptr<NatsRecordFollower> follower;  // empty: everything is to be read
     RecordWrite barrier;
     OpenCallback done;
     std::string chain_id = NewUuid();
@@ -133,8 +141,11 @@ class NatsRecordLog : public RecordLog {
 
   // Open, step by step.
   static void FindEnd(const OpeningPtr& opening);
-  static void WriteBarrier(const OpeningPtr& opening, uint64_t end);
+  static void WriteBarrier(const OpeningPtr& opening, const NatsRecordFollower::End& end);
+  static void TakeCopy(const OpeningPtr& opening, const NatsRecordFollower::End& end,
+                       uint64_t barrier);
   static void Load(const OpeningPtr& opening, uint64_t barrier);
+  static void Finish(const OpeningPtr& opening, absl::StatusOr<Opened> result);
 
   absl::Status CheckWrites(const std::vector<RecordWrite>& writes) const;
 
@@ -142,32 +153,49 @@ class NatsRecordLog : public RecordLog {
   const KeyValueOptions bucket_;
   const std::shared_ptr<State> state_;
   Strand retired_{
-      "log-retired"};  // joins the reader of an earlier Open, which may be what calls Open
+      "log-retired"};  // joins the readers of an earlier Open, which may be what calls Open
 };
 
 NatsRecordLog::~NatsRecordLog() {
   std::shared_ptr<NatsOrderedReader> loader;
+  std::shared_ptr<NatsRecordFollower> follower;
   {
     MutexLock lock(state_->mutex);
     state_->closed = true;
     loader.swap(state_->loader);
+    follower.swap(state_->follower);
   }
   loader.reset();
+  follower.reset();
+}
+
+void NatsRecordLog::Follow() {
+  auto follower = std::make_shared<NatsRecordFollower>(context_, bucket_);
+  MutexLock lock(state_->mutex);
+  state_->follower.swap(follower);
 }
 
 void NatsRecordLog::Open(RecordWrite barrier, OpenCallback done) {
   if (absl::Status valid = CheckWrites({barrier}); !valid.ok()) return done(valid);
   std::shared_ptr<NatsOrderedReader> previous;
+  std::shared_ptr<NatsRecordFollower> spent, follower;
   {
     MutexLock lock(state_->mutex);
     previous.swap(state_->loader);
+    if (std::exchange(state_->opened, true)) spent.swap(state_->follower);
+    follower = state_->follower;
     state_->chain = nullptr;
   }
   if (previous != nullptr) {
     previous->Quit();
     retired_.Post([previous = std::move(previous)] {});
   }
+  if (spent != nullptr) {
+    spent->Quit();
+    retired_.Post([spent = std::move(spent)] {});
+  }
   auto opening = std::make_shared<Opening>();
+  opening->follower = follower;
   opening->context = context_;
   opening->bucket = bucket_;
   opening->state = state_;
@@ -185,26 +213,55 @@ void NatsRecordLog::FindEnd(const OpeningPtr& opening) {
       [opening](absl::StatusOr<std::shared_ptr<rapidjson::Document>> info) {
         if (!info.ok()) return opening->done(info.status());
         const rapidjson::Document& answer = **info;
-        const auto state = answer.FindMember("state");
-        if (state == answer.MemberEnd() || !state->value.IsObject() ||
-            !state->value.HasMember("last_seq") || !state->value["last_seq"].IsUint64()) {
+        const rapidjson::Value* last = rapidjson::Pointer("/state/last_seq").Get(answer);
+        const rapidjson::Value* messages = rapidjson::Pointer("/state/messages").Get(answer);
+        const rapidjson::Value* created = rapidjson::Pointer("/created").Get(answer);
+        if (last == nullptr || !last->IsUint64() || messages == nullptr || !messages->IsUint64()) {
           return opening->done(absl::InternalError("the broker does not tell the stream's end"));
         }
-        WriteBarrier(opening, state->value["last_seq"].GetUint64());
+        WriteBarrier(
+            opening,
+            {.created = created != nullptr && created->IsString() ? created->GetString() : "",
+             .last_sequence = last->GetUint64(),
+             .messages = messages->GetUint64()});
       });
 }
 
-void NatsRecordLog::WriteBarrier(const OpeningPtr& opening, uint64_t end) {
-  PublishToStream(opening->context,
-                  MessageOf(opening->bucket, opening->chain_id, opening->barrier, end),
-                  [opening](absl::StatusOr<uint64_t> sequence) {
-                    // Somebody wrote between the look and the write: look again.
-                    if (absl::IsAborted(sequence.status()) && --opening->attempts_left > 0) {
-                      return FindEnd(opening);
-                    }
-                    if (!sequence.ok()) return opening->done(sequence.status());
-                    Load(opening, *sequence);
-                  });
+void NatsRecordLog::WriteBarrier(const OpeningPtr& opening, const NatsRecordFollower::End& end) {
+  PublishToStream(
+      opening->context,
+      MessageOf(opening->bucket, opening->chain_id, opening->barrier, end.last_sequence),
+      [opening, end](absl::StatusOr<uint64_t> sequence) {
+        // Somebody wrote between the look and the write: look again.
+        if (absl::IsAborted(sequence.status()) && --opening->attempts_left > 0) {
+          return FindEnd(opening);
+        }
+        if (!sequence.ok()) return opening->done(sequence.status());
+        TakeCopy(opening, end, *sequence);
+      });
+}
+
+void NatsRecordLog::TakeCopy(const OpeningPtr& opening, const NatsRecordFollower::End& end,
+                             uint64_t barrier) {
+  const std::shared_ptr<NatsRecordFollower> follower = opening->follower.lock();
+  if (follower == nullptr) return Load(opening, barrier);
+  follower->Take(end, barrier, [opening, barrier](absl::StatusOr<std::vector<Record>> records) {
+    if (!records.ok()) {
+      LOG(INFO) << "the records are read anew, as their copy cannot be relied on: "
+                << records.status().message();
+      return Load(opening, barrier);
+    }
+    Finish(opening,
+           Opened{.barrier_sequence = barrier, .records = *std::move(records), .followed = true});
+  });
+}
+
+void NatsRecordLog::Finish(const OpeningPtr& opening, absl::StatusOr<Opened> result) {
+  if (const std::shared_ptr<State> state = opening->state.lock(); state != nullptr && result.ok()) {
+    MutexLock lock(state->mutex);
+    state->chain = std::make_shared<Chain>(opening->chain_id, result->barrier_sequence);
+  }
+  opening->done(std::move(result));
 }
 
 void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
@@ -213,7 +270,7 @@ void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
 
   // On the reader's strand, but for `done`.
   struct Loading {
-    std::map<std::string, Record> records;
+    RecordCopy records;
     absl::Time deadline = absl::Now() + kLoadTimeout;
     std::atomic<bool> done{false};
   };
@@ -222,14 +279,11 @@ void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
   const auto finish = [opening, loading, weak](absl::StatusOr<Opened> result) {
     if (loading->done) return;
     loading->done = true;
-    const std::shared_ptr<State> alive = weak.lock();
-    if (alive != nullptr) {
+    if (const std::shared_ptr<State> alive = weak.lock(); alive != nullptr) {
       MutexLock lock(alive->mutex);
-      if (result.ok())
-        alive->chain = std::make_shared<Chain>(opening->chain_id, result->barrier_sequence);
       if (alive->loader != nullptr) alive->loader->Quit();
     }
-    opening->done(std::move(result));
+    Finish(opening, std::move(result));
   };
 
   NatsOrderedReader::Callbacks callbacks;
@@ -239,21 +293,9 @@ void NatsRecordLog::Load(const OpeningPtr& opening, uint64_t barrier) {
       // The own barrier has been replaced by the next leader's.
       return finish(absl::AbortedError("another coordinator has opened the log since"));
     }
-    const KeyValueEntry entry = EntryOf(bucket, message);
-    if (entry.deleted) {
-      loading->records.erase(entry.key);
-    } else {
-      loading->records[entry.key] = {entry.key, entry.value, entry.revision};
-    }
+    loading->records.Apply(EntryOf(bucket, message));
     if (message.sequence < barrier) return;
-    Opened opened;
-    opened.barrier_sequence = barrier;
-    std::map<uint64_t, Record> by_sequence;
-    for (auto& [key, record] : loading->records) {
-      by_sequence.emplace(record.sequence, std::move(record));
-    }
-    for (auto& [sequence, record] : by_sequence) opened.records.push_back(std::move(record));
-    finish(std::move(opened));
+    finish(Opened{.barrier_sequence = barrier, .records = loading->records.Take()});
   };
   callbacks.on_trouble = [loading, finish](const absl::Status& status) {
     if (absl::Now() > loading->deadline || absl::IsCancelled(status)) finish(status);

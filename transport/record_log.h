@@ -33,17 +33,23 @@ struct RecordWrite {
   bool remove = false;  // the key disappears; `value` is ignored
 };
 
-// Thread-compatible: Open once, then Append from one strand. `done` runs on any thread, exactly
-// once.
+// Thread-compatible: Follow or not, Open once, then Append from one strand. `done` runs on any
+// thread, exactly once.
 class RecordLog {
  public:
   struct Opened {
     uint64_t barrier_sequence = 0;  // the leader epoch
     std::vector<Record>
-        records;  // newest value of each live key, in order of sequence, barrier included
+        records;            // newest value of each live key, in order of sequence, barrier included
+    bool followed = false;  // they are from the copy that Follow has kept
   };
 
   virtual ~RecordLog() = default;
+
+  // Keeps a copy of the records from now on, through whatever happens to the broker, so that Open
+  // has only to wait until the copy has reached the barrier. Open gives the copy away, and reads
+  // everything where the copy cannot be shown to be the same. At most once, before Open.
+  virtual void Follow() = 0;
 
   // Writes `barrier` under its key and loads the state up to it.
   // UNAVAILABLE: broker gone or JetStream not enabled.

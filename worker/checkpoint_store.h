@@ -45,6 +45,10 @@ class CheckpointStore {
   // The lowest input position of those that are kept. NOT_FOUND: there are none.
   void OldestPosition(const std::string& group, const std::string& pipeline, uint32_t replica,
                       transport::BlobStore::MarkCallback done);
+  // Of what is saved from now on.
+  void SetReplicas(int replicas) {
+    if (blobs_ != nullptr) blobs_->SetReplicas(replicas);
+  }
   void Forget(const std::string& group, const std::string& pipeline, uint32_t replica,
               const std::function<void(absl::Status)>& done);
 

@@ -128,6 +128,9 @@ absl::Status PipelineHost::CheckDeploy(const DeployPipelineRequest& request) con
   if (request.replica() >= std::max(request.replicas(), 1u)) {
     return MakeError("invalid_request", "replica is not below replicas");
   }
+  if (request.stream_replicas() > transport::kMostReplicas) {
+    return MakeError("invalid_request", "the broker takes fewer stream_replicas");
+  }
   for (const auto& route : request.routes()) {
     if (route.subject().empty()) return MakeError("invalid_request", "route without a subject");
   }
@@ -171,6 +174,7 @@ void PipelineHost::DeployNow(const std::shared_ptr<DeployPipelineRequest>& reque
     return;
   }
   const uint64_t epoch = request->placement_epoch();
+  store_->SetReplicas(std::max<int>(request->stream_replicas(), 1));
   const auto seen = least_epoch_.find(key);
   if (seen != least_epoch_.end() && epoch < seen->second) {
     return done(MakeError("stale_epoch", absl::StrCat("placement epoch ", epoch, " is below ",

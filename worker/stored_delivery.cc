@@ -33,7 +33,7 @@ EventStreamOptions InputOf(const DeployPipelineRequest& request, const StoredDel
   options.name = stream.name;
   options.subject = stream.subject;
   options.max_bytes = deps.options.max_input_bytes;
-  options.replicas = deps.options.replicas;
+  options.replicas = std::max<int>(request.stream_replicas(), 1);
   return options;
 }
 
@@ -47,7 +47,7 @@ EventStreamOptions OutboxOf(const DeployPipelineRequest& request,
   options.max_age = deps.options.output_max_age;
   options.discard_oldest = true;
   options.republish_to = deps.subjects.Output(request.group_id(), request.name());
-  options.replicas = deps.options.replicas;
+  options.replicas = std::max<int>(request.stream_replicas(), 1);
   return options;
 }
 

@@ -10,7 +10,6 @@ namespace varpulis::worker {
 struct StoredDeliveryOptions {
   uint64_t max_input_bytes = 0;  // of one pipeline's input; 0: as much as the broker gives
   absl::Duration output_max_age = absl::Hours(24);
-  int replicas = 1;
 };
 
 }  // namespace varpulis::worker

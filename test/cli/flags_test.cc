@@ -47,6 +47,7 @@ TEST_F(FlagsTest, DefaultsAreTheDocumentedOnes) {
   EXPECT_EQ(FLAGS_bind, "127.0.0.1");
   EXPECT_EQ(FLAGS_heartbeat_interval, 5u);
   EXPECT_EQ(FLAGS_heartbeat_timeout, 15u);
+  EXPECT_EQ(FLAGS_nats_replicas, 1u);
   ASSERT_TRUE(Parse("server", {}).ok());
   EXPECT_EQ(FLAGS_port, 9000u);
 }
@@ -98,6 +99,8 @@ TEST_F(FlagsTest, ANumberOutOfItsRangeIsRefusedByName) {
               HasSubstr("--heartbeat-interval: '0' is not a number from 1 to "));
   EXPECT_THAT(refusal("coordinator", {"--heartbeat-timeout=0"}),
               HasSubstr("--heartbeat-timeout: '0' is not a number from 1 to "));
+  EXPECT_THAT(refusal("coordinator", {"--nats-replicas=6"}),
+              HasSubstr("--nats-replicas: '6' is not a number from 1 to 5"));
   EXPECT_THAT(refusal("coordinator", {"--max-pipelines-per-group=0"}),
               HasSubstr("--max-pipelines-per-group: '0' is not a number from 1 to "));
   EXPECT_THAT(refusal("server", {"--max-pipelines=0"}),

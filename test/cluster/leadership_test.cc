@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "gtest/gtest.h"
 
 #include "test/cluster/harness/cluster.h"
@@ -95,6 +96,20 @@ class LeadershipTest : public ::testing::Test {
     return id;
   }
 
+  // How many coordinators read the state's stream.
+  size_t Following() {
+    Result<size_t> found;
+    cluster_.bus().Request(
+        {.subject = "$JS.API.CONSUMER.LIST.KV_" + cluster_.subjects().StateBucket()},
+        absl::Seconds(1), [callback = found.Callback()](const auto& reply) {
+          if (!reply.ok()) return callback(0);
+          const std::vector<std::string> parts =
+              absl::StrSplit(reply->payload(), "\"push_bound\":true");
+          callback(parts.size() - 1);
+        });
+    return found.Get();
+  }
+
   // Ends the leader so and takes the time until the next deploy is accepted, again and again.
   void Measure(const char* what, int signal) {
     int rounds = 3;
@@ -105,12 +120,15 @@ class LeadershipTest : public ::testing::Test {
     for (int i = 0; i < rounds; ++i) {
       const std::string leader = WaitForLeader();
       Node& node = *coordinators_.at(leader);
+      ASSERT_TRUE(WaitUntil([&] { return Following() == 2; }));
       node.Signal(signal);
       const absl::Time ended = absl::Now();
       ASSERT_TRUE(Deploys()) << what << " number " << i;
       took_ms.push_back(absl::ToDoubleMilliseconds(absl::Now() - ended));
       EXPECT_EQ(node.Wait(), signal == SIGTERM ? 0 : 128 + signal);
-      EXPECT_NE(WaitForLeader(), leader);
+      const std::string next = WaitForLeader();
+      EXPECT_NE(next, leader);
+      EXPECT_TRUE(absl::StrContains(coordinators_.at(next)->Log(), " records, followed, in "));
       ASSERT_TRUE(StartCoordinator(leader));
     }
     EXPECT_EQ(Groups(), rounds) << "each deploy was done, and none twice";
@@ -173,7 +191,7 @@ TEST_F(LeadershipTest, APausedLeaderDoesNothingMoreAndFollows) {
   EXPECT_EQ(cluster_.Send(node, {.path = "/ready"}).status, 200);
 }
 
-// What a follower would save by keeping a copy of the state.
+// What a follower saves by keeping a copy of the state; bench/leadership prints both.
 TEST(TakingOfficeTest, TellsHowLongTenThousandRecordsTake) {
   Cluster cluster;
   ASSERT_TRUE(cluster.StartBroker());

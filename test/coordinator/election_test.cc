@@ -50,7 +50,10 @@ class ElectionTest : public ::testing::Test {
         options,
         {.bus = *bus_,
          .open_log = [this]() -> absl::StatusOr<std::unique_ptr<transport::RecordLog>> {
-           if (volatile_log_) return transport::NewVolatileRecordLog();
+           if (volatile_log_) {
+             ++volatile_logs_;
+             return transport::NewVolatileRecordLog();
+           }
            return store_.NewLog();
          },
          .on_stood_down = [](const absl::Status&) { ADD_FAILURE() << "the process would end"; },
@@ -101,6 +104,7 @@ class ElectionTest : public ::testing::Test {
   FakeBucket bucket_;
   absl::Status bucket_status_;
   std::atomic<bool> volatile_log_{false};
+  std::atomic<int> volatile_logs_{0};
   std::map<std::string, Handles> handles_;
 };
 
@@ -124,6 +128,55 @@ TEST_F(ElectionTest, OneOfManyLeadsAndTheNextTakesOverWhenItLeaves) {
   EXPECT_GT(std::max(c2->leader_epoch(), c3->leader_epoch()), epoch);
   EXPECT_EQ(Deploy("one")->id(), group->id()) << "the same call, repeated to the successor";
   EXPECT_TRUE(Deploy("two").ok());
+}
+
+TEST_F(ElectionTest, WhoFollowsKeepsACopyAndTakesOverWithIt) {
+  auto c1 = Start("c1");
+  FakeWorker w0(*bus_, "w0", "i0");
+  ASSERT_TRUE(w0.Register().ok());
+  ASSERT_TRUE(Deploy("one").ok());
+  EXPECT_EQ(store_.follows(), 0u) << "who leads needs none";
+  const auto c2 = Start("c2");
+  ASSERT_TRUE(WaitUntil([&] { return store_.follows() == 1; }));
+  const auto group = Deploy("two");
+  ASSERT_TRUE(group.ok()) << group.status();
+
+  c1.reset();
+  ASSERT_TRUE(WaitUntil([&] { return Serves(); }));
+  EXPECT_NE(c2->leader_epoch(), 0u);
+  EXPECT_EQ(store_.opens(), 2u);
+  EXPECT_EQ(store_.followed_opens(), 1u);
+  EXPECT_EQ(Deploy("two")->id(), group->id());
+
+  // Standing down it follows again, with another copy.
+  const auto c3 = Start("c3");
+  ASSERT_TRUE(WaitUntil([&] { return store_.follows() == 2; }));
+  handles_["c2"].link->cut = true;
+  ASSERT_TRUE(WaitUntil([&] { return c2->leader_epoch() == 0; }));
+  bucket_.Expire(kKey);
+  ASSERT_TRUE(WaitUntil([&] { return c3->leader_epoch() != 0 && Serves(); }));
+  EXPECT_EQ(store_.followed_opens(), 2u);
+  handles_["c2"].link->cut = false;
+  EXPECT_TRUE(WaitUntil([&] { return store_.follows() == 3; }));
+  EXPECT_EQ(Deploy("two")->id(), group->id());
+}
+
+TEST_F(ElectionTest, WhoFindsNothingToFollowTriesAgain) {
+  auto c1 = Start("c1");
+  FakeWorker w0(*bus_, "w0", "i0");
+  ASSERT_TRUE(w0.Register().ok());
+  ASSERT_TRUE(Deploy("one").ok());
+  volatile_log_ = true;
+  const auto c2 = Start("c2");
+  ASSERT_TRUE(WaitUntil([&] { return volatile_logs_ == 2; })) << "it tries again";
+  volatile_log_ = false;
+  const auto c3 = Start("c3");
+  ASSERT_TRUE(WaitUntil([&] { return store_.follows() == 2; }));
+  volatile_log_ = true;
+  c1.reset();
+  ASSERT_TRUE(WaitUntil([&] { return Serves(); })) << "by the copy that is there";
+  EXPECT_EQ(store_.followed_opens(), 1u);
+  EXPECT_EQ(Deploy("one")->name(), "one");
 }
 
 TEST_F(ElectionTest, WhoCannotRenewStopsBeforeTheLeaseCanBeAnothers) {

@@ -25,6 +25,13 @@ TEST_F(ReconcilerTest, ARestartedWorkerGetsItsPlacementsUnderANewEpoch) {
   EXPECT_EQ(At("g", "p").pipeline_id.str(), "w0/p/1");
 }
 
+TEST_F(ReconcilerTest, ADeployTellsHowManyBrokersAreToHaveWhatIsStored) {
+  policy_.stream_replicas = 3;
+  const Effects effects = Deploy("h", GroupOf({Pipeline("q")}));
+  ASSERT_THAT(effects.deploys, SizeIs(1));
+  EXPECT_EQ(effects.deploys[0].request.stream_replicas(), 3u);
+}
+
 TEST_F(ReconcilerTest, AProcessThatRegistersAgainKeepsWhatItRuns) {
   const Effects again = Join("w0", 100, "w0-1", {Copy("g", "p", 0, "w0/p/0")});
   EXPECT_THAT(again.deploys, IsEmpty());

@@ -31,6 +31,14 @@ class ScriptedStore {
     MutexLock lock(mutex_);
     return opens_;
   }
+  size_t follows() {  // logs that were told to
+    MutexLock lock(mutex_);
+    return follows_;
+  }
+  size_t followed_opens() {  // of such logs
+    MutexLock lock(mutex_);
+    return followed_opens_;
+  }
   std::unique_ptr<transport::RecordLog> NewLog() { return std::make_unique<Log>(*this); }
 
  private:
@@ -38,6 +46,11 @@ class ScriptedStore {
    public:
     explicit Log(ScriptedStore& store) : store_(store) {}
 
+    void Follow() override {
+      MutexLock lock(store_.mutex_);
+      follows_ = true;
+      ++store_.follows_;
+    }
     void Open(transport::RecordWrite barrier,
               std::function<void(absl::StatusOr<Opened>)> done) override {
       Opened opened;
@@ -48,6 +61,8 @@ class ScriptedStore {
         store_.Put(barrier);
         opened.barrier_sequence = store_.sequence_;
         for (const auto& [key, record] : store_.records_) opened.records.push_back(record);
+        opened.followed = follows_;
+        if (follows_) ++store_.followed_opens_;
       }
       done(std::move(opened));
     }
@@ -74,6 +89,7 @@ class ScriptedStore {
    private:
     ScriptedStore& store_;
     uint64_t owner_ = 0;
+    bool follows_ = false;
   };
 
   void Put(const transport::RecordWrite& write) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
@@ -91,6 +107,8 @@ class ScriptedStore {
   uint64_t sequence_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t owner_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t opens_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t follows_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t followed_opens_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace varpulis::coordinator

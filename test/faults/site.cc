@@ -1,10 +1,5 @@
 #include "test/faults/site.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -18,6 +13,7 @@
 #include "rapidjson/writer.h"
 
 #include "base/status_macros.h"
+#include "test/support/nats_cluster.h"
 
 namespace varpulis::faults {
 namespace {
@@ -30,25 +26,6 @@ constexpr absl::Duration kDeadline = absl::Seconds(30);
 
 std::string Unquoted(const std::string& json) {
   return json.size() >= 2 && json.front() == '"' ? json.substr(1, json.size() - 2) : json;
-}
-
-// So many ports on which nobody listens, below those that the system gives to clients.
-std::vector<int> FreePorts(int count) {
-  std::vector<int> ports;
-  std::vector<int> taken;
-  for (int port = 12'000 + getpid() * 37 % 19'000; static_cast<int>(ports.size()) < count; ++port) {
-    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<uint16_t>(port));
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
-      ports.push_back(port);
-    }
-    taken.push_back(fd);
-  }
-  for (const int fd : taken) close(fd);
-  return ports;
 }
 
 absl::Status Unavailable(const std::string& what, const Node* node) {
@@ -106,7 +83,10 @@ absl::Status Site::Start() {
 
 absl::Status Site::StartBrokers() {
   if (options_.disk_bytes > 0) RETURN_IF_ERROR(disk_.Mount(disk_folder(), options_.disk_bytes));
-  if (options_.brokers > 1) return StartBrokerCluster();
+  if (options_.brokers > 1) {
+    ASSIGN_OR_RETURN(brokers_, testing::StartBrokerCluster(options_.brokers, folder()));
+    return absl::OkStatus();
+  }
   transport::BrokerOptions broker;
   if (options_.separate_network) broker.host = "0.0.0.0";
   if (options_.store_bytes > 0) {
@@ -120,25 +100,6 @@ absl::Status Site::StartBrokers() {
   auto started = transport::BrokerProcess::Start(std::move(broker));
   if (!started.ok()) return started.status();
   brokers_.push_back(*std::move(started));
-  return absl::OkStatus();
-}
-
-absl::Status Site::StartBrokerCluster() {
-  const std::vector<int> ports = FreePorts(options_.brokers);
-  std::vector<std::string> routes;
-  for (const int port : ports) routes.push_back(absl::StrCat("nats-route://127.0.0.1:", port));
-  for (int i = 0; i < options_.brokers; ++i) {
-    transport::BrokerOptions broker;
-    broker.server_name = absl::StrCat("n", i);
-    broker.store_dir = absl::StrCat(folder(), "/jetstream-", i);
-    broker.log_file = absl::StrCat(folder(), "/nats-server-", i, ".log");
-    broker.extra_config.push_back(
-        absl::StrCat("cluster { name: faults, listen: \"127.0.0.1:", ports[i], "\", routes: [",
-                     absl::StrJoin(routes, ", "), "] }"));
-    auto started = transport::BrokerProcess::Start(std::move(broker));
-    if (!started.ok()) return started.status();
-    brokers_.push_back(*std::move(started));
-  }
   return absl::OkStatus();
 }
 
@@ -207,9 +168,8 @@ bool Site::Replicated(const std::string& stream) {
   });
 }
 
-absl::Status Site::Replicate() {
+absl::Status Site::WaitForReplicas() {
   for (const std::string& stream : Streams()) {
-    RETURN_IF_ERROR(Reconfigure(stream, "num_replicas", brokers()));
     if (!WaitUntil([&] { return Replicated(stream); }, kDeadline)) {
       return absl::UnavailableError(stream + " does not get its replicas");
     }
@@ -222,6 +182,7 @@ absl::Status Site::Replicate() {
 absl::Status Site::StartCoordinator(const std::string& id) {
   std::vector<std::string> args = {"coordinator", "--port=0", "--api-key=admin",
                                    "--coordinator-id=" + id, "--nats=" + Urls()};
+  if (brokers() > 1) args.push_back(absl::StrCat("--nats-replicas=", brokers()));
   if (options_.impatient) {
     args.insert(args.end(), {"--heartbeat-interval=1", "--heartbeat-timeout=2"});
   }

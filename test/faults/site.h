@@ -63,8 +63,8 @@ class Site {
   std::vector<std::string> Streams();
   // Changes one number of a stream's configuration.
   absl::Status Reconfigure(const std::string& stream, const std::string& name, int value);
-  // Every stream on all brokers, and all of them up to date.
-  absl::Status Replicate();
+  // Until every stream is on all brokers, and all of them are up to date.
+  absl::Status WaitForReplicas();
 
   NetworkNamespace& network() { return *network_; }
   const SmallDisk& disk() const { return disk_; }
@@ -77,7 +77,6 @@ class Site {
 
  private:
   absl::Status StartBrokers();
-  absl::Status StartBrokerCluster();
   bool Replicated(const std::string& stream);
   std::string disk_folder() const { return cluster_.folder() + "/jetstream"; }
   std::string Urls(const std::string& host = "127.0.0.1") const;

@@ -84,7 +84,7 @@ class Trial {
     const absl::StatusOr<std::string> id = site_->Deploy(group_.specification);
     if (!id.ok()) return id.status();
     group_id_ = *id;
-    if (site_->brokers() > 1) RETURN_IF_ERROR(site_->Replicate());
+    if (site_->brokers() > 1) RETURN_IF_ERROR(site_->WaitForReplicas());
     outputs_.emplace(*site_, group_, *id, load.exactly_once);
     if (group_.meets && load.exactly_once) inputs_.emplace(*site_, *id, group_.exit);
     Producer producer(*site_, group_, *id, load);

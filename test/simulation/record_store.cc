@@ -151,6 +151,7 @@ class Log : public RecordLog {
  public:
   explicit Log(std::shared_ptr<Session> session) : session_(std::move(session)) {}
 
+  void Follow() override {}
   void Open(RecordWrite barrier, std::function<void(absl::StatusOr<Opened>)> done) override {
     session_->Open(std::move(barrier), std::move(done));
   }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <string>
 #include <utility>
@@ -65,6 +66,8 @@ class FakeBlobStore : public transport::BlobStore {
     done(status);
   }
 
+  void SetReplicas(int given) override { replicas = given; }
+
   void FailSaves(absl::Status status) {
     MutexLock lock(mutex_);
     save_status_ = std::move(status);
@@ -87,6 +90,7 @@ class FakeBlobStore : public transport::BlobStore {
   }
 
   Recorder<std::string> saves, loads, forgotten;
+  std::atomic<int> replicas{0};  // as last asked for
 
  private:
   Mutex mutex_;
