@@ -27,13 +27,18 @@ constexpr char kInjectHeader[] = "Varpulis-Inject";
 // An inject whose outputs take longer is answered without them.
 constexpr absl::Duration kOutputsWithin = absl::Seconds(1);
 
+// Of a coordinator that does not say: 1.
+int ReplicasOf(const DeployPipelineRequest& request) {
+  return std::max<int>(static_cast<int>(request.stream_replicas()), 1);
+}
+
 EventStreamOptions InputOf(const DeployPipelineRequest& request, const StoredDelivery::Deps& deps) {
   const auto stream = deps.subjects.InputStream(request.group_id(), request.name());
   EventStreamOptions options;
   options.name = stream.name;
   options.subject = stream.subject;
   options.max_bytes = deps.options.max_input_bytes;
-  options.replicas = std::max<int>(request.stream_replicas(), 1);
+  options.replicas = ReplicasOf(request);
   return options;
 }
 
@@ -47,17 +52,17 @@ EventStreamOptions OutboxOf(const DeployPipelineRequest& request,
   options.max_age = deps.options.output_max_age;
   options.discard_oldest = true;
   options.republish_to = deps.subjects.Output(request.group_id(), request.name());
-  options.replicas = std::max<int>(request.stream_replicas(), 1);
+  options.replicas = ReplicasOf(request);
   return options;
 }
 
-EventStreamOptions MarksOf(const StoredDelivery::Deps& deps) {
+EventStreamOptions MarksOf(const DeployPipelineRequest& request, const StoredDelivery::Deps& deps) {
   const auto stream = deps.subjects.ReplayStream();
   EventStreamOptions options;
   options.name = stream.name;
   options.subject = stream.subject;
   options.newest_only = true;
-  options.replicas = deps.options.replicas;
+  options.replicas = ReplicasOf(request);
   return options;
 }
 
@@ -69,7 +74,7 @@ ReplayGuard::Options GuardOf(const DeployPipelineRequest& request,
       deps.subjects.Replay(request.group_id(), request.name(), request.replica());
   options.dead_letters.name = letters.name;
   options.dead_letters.subject = letters.subject;
-  options.dead_letters.replicas = deps.options.replicas;
+  options.dead_letters.replicas = ReplicasOf(request);
   options.dead_letter_subject = deps.subjects.DeadLetter(request.group_id(), request.name());
   options.copy = absl::StrCat(
       request.group_id(), "/",
@@ -153,7 +158,7 @@ void StoredDelivery::Prepare(
 
 void StoredDelivery::LookBack(const DeployPipelineRequest& request,
                               std::function<void(absl::Status)> done) {
-  const EventStreamOptions marks = MarksOf(deps_);
+  const EventStreamOptions marks = MarksOf(request, deps_);
   const std::string subject =
       deps_.subjects.Replay(request.group_id(), request.name(), request.replica());
   deps_.streams.Ensure(marks, [self = shared_from_this(), stream = marks.name, subject,
