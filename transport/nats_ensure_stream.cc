@@ -65,19 +65,18 @@ void UseAsItIs(const JetStreamContext& context, const std::string& name, int rep
       if (FirstTime(text)) LOG(WARNING) << text;
       return done(std::move(info));
     }
-    CallJetStream(context, absl::StrCat("STREAM.UPDATE.", name), std::move(grown),
-                  [=](Answer updated) {
-                    if (updated.ok()) {
-                      LOG(INFO) << "stream " << name << " gets " << replicas << " replicas";
-                      return done(std::move(updated));
-                    }
-                    // It serves; that it has fewer copies than it should is for the operator.
-                    const std::string text = absl::StrCat("stream ", name, " does not get ",
-                                                          replicas, " replicas: ",
-                                                          updated.status().message());
-                    if (FirstTime(text)) LOG(WARNING) << text;
-                    done(std::move(info));
-                  });
+    CallJetStream(
+        context, absl::StrCat("STREAM.UPDATE.", name), std::move(grown), [=](Answer updated) {
+          if (updated.ok()) {
+            LOG(INFO) << "stream " << name << " gets " << replicas << " replicas";
+            return done(std::move(updated));
+          }
+          // It serves; that it has fewer copies than it should is for the operator.
+          const std::string text = absl::StrCat("stream ", name, " does not get ", replicas,
+                                                " replicas: ", updated.status().message());
+          if (FirstTime(text)) LOG(WARNING) << text;
+          done(std::move(info));
+        });
   });
 }
 

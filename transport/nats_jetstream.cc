@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 #include "base/status_macros.h"
 #include "rapidjson/pointer.h"
 #include "transport/nats_ensure_stream.h"
@@ -19,6 +20,7 @@ namespace {
 
 // err_code of the JetStream API (nats-server errors.json).
 constexpr int kInsufficientResources = 10023;
+constexpr int kNoSuitablePeers = 10005;  // fewer brokers than replicas, or with too little room
 constexpr int kMemoryExceeded = 10028;
 constexpr int kNotEnabled = 10076;
 constexpr int kNotEnabledForAccount = 10039;
@@ -27,6 +29,9 @@ constexpr int kStreamNameInUse = 10058;
 constexpr int kStreamStoreFailed = 10077;
 constexpr int kWrongLastMessageId = 10070;
 constexpr int kWrongLastSequence = 10071;
+
+constexpr absl::Duration kPeersTimeout = absl::Seconds(10);
+constexpr absl::Duration kPeersPoll = absl::Milliseconds(100);
 
 constexpr char kDisabled[] = "JetStream is not enabled on the broker (start nats-server with -js)";
 
@@ -49,6 +54,7 @@ absl::Status ErrorOf(const rapidjson::Document& reply, absl::string_view action)
     case kWrongLastSequence:
       return absl::AbortedError(text);
     case kInsufficientResources:
+    case kNoSuitablePeers:
     case kMemoryExceeded:
     case kStorageExceeded:
     case kStreamStoreFailed:
@@ -201,10 +207,19 @@ void EnsureBucket(const JetStreamContext& context, const KeyValueOptions& option
 }
 
 absl::Status EnsureBucketAndWait(const JetStreamContext& context, const KeyValueOptions& options) {
-  auto result = std::make_shared<std::promise<absl::Status>>();
-  EnsureBucket(context, options,
-               [result](absl::Status status) { result->set_value(std::move(status)); });
-  RETURN_IF_ERROR(result->get_future().get(), Annotate("opening bucket ", options.bucket));
+  const absl::Time deadline = absl::Now() + kPeersTimeout;
+  absl::Status ensured;
+  while (true) {
+    auto result = std::make_shared<std::promise<absl::Status>>();
+    EnsureBucket(context, options,
+                 [result](absl::Status status) { result->set_value(std::move(status)); });
+    ensured = result->get_future().get();
+    // Brokers that have just been started have yet to find each other.
+    const bool may_change = options.replicas > 1 && absl::IsResourceExhausted(ensured);
+    if (!may_change || absl::Now() >= deadline) break;
+    absl::SleepFor(kPeersPoll);
+  }
+  RETURN_IF_ERROR(std::move(ensured), Annotate("opening bucket ", options.bucket));
   WaitForReplicas(context, StreamOf(options), options.replicas);
   return absl::OkStatus();
 }

@@ -40,17 +40,16 @@ class BrokersTest : public ::testing::Test {
     auto bus = transport::NatsConnection::Connect(options);
     ASSERT_TRUE(bus.ok()) << bus.status();
     bus_ = *std::move(bus);
-    ASSERT_TRUE(WaitUntil(
-        [&] { return absl::StrContains(JetStream("STREAM.NAMES"), "\"streams\""); }));
+    ASSERT_TRUE(
+        WaitUntil([&] { return absl::StrContains(JetStream("STREAM.NAMES"), "\"streams\""); }));
     for (const char* id : {"c0", "c1"}) {
-      coordinators_[id] =
-          Start(id, {"coordinator", "--port=0", "--api-key=admin", "--nats-replicas=3",
-                     absl::StrCat("--coordinator-id=", id)});
+      coordinators_[id] = Start(id, {"coordinator", "--port=0", "--api-key=admin",
+                                     "--nats-replicas=3", absl::StrCat("--coordinator-id=", id)});
       ASSERT_NE(coordinators_[id], nullptr);
       ASSERT_NE(cluster_.WaitForPort(*coordinators_[id], " ready: http://"), 0);
     }
-    Node* worker =
-        Start("worker-0", {"server", "--port=0", "--worker-id=worker-0", "--checkpoint-interval=1"});
+    Node* worker = Start("worker-0",
+                         {"server", "--port=0", "--worker-id=worker-0", "--checkpoint-interval=1"});
     ASSERT_NE(worker, nullptr);
     ASSERT_TRUE(WaitUntil([&] { return Ask("GET", "/workers").At("/total") == "1"; }));
   }

@@ -78,10 +78,8 @@ TEST_F(NatsReplicasTest, EverythingGetsAsManyAsIsAskedForAndMoreLater) {
     SCOPED_TRACE(replicas);
     const auto log = bus_->OpenRecordLog({.bucket = "STATE", .replicas = replicas});
     ASSERT_TRUE(log.ok()) << log.status();
-    const auto lease = bus_->OpenKeyValue({.bucket = "LEASE",
-                                           .ttl = absl::Seconds(1),
-                                           .memory_storage = true,
-                                           .replicas = replicas});
+    const auto lease = bus_->OpenKeyValue(
+        {.bucket = "LEASE", .ttl = absl::Seconds(1), .memory_storage = true, .replicas = replicas});
     ASSERT_TRUE(lease.ok()) << lease.status();
     ASSERT_TRUE(Ensure("EVENTS", replicas).ok());
     // None is taken away: an operator may have given it.
