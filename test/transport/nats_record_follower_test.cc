@@ -194,12 +194,16 @@ TEST_F(NatsRecordFollowerTest, OfAStreamMadeAgainItGivesTheNewRecords) {
   auto early = NewFollower();
   const auto late = NewFollower();
   WriteAndLetFollow({{.key = "x", .value = "old"}, {.key = "y", .value = "old"}});
-  Api("STREAM.DELETE.KV_STATE");
-  // nats-server 2.9 removes the files later, and those of the next stream with them.
-  ASSERT_TRUE(WaitUntil(
-      [&] { return !std::filesystem::exists(folder_ / "store/jetstream/$G/streams/KV_STATE"); }));
+  // Not by a delete: nats-server 2.9 removes the files later, and those of the next stream with
+  // them.
+  ASSERT_TRUE(broker_->Kill(SIGKILL).ok());
+  std::filesystem::remove_all(folder_ / "store/jetstream");
+  ASSERT_TRUE(broker_->Restart().ok());
+  for (const auto* bus : {bus_.get(), followers_bus_.get()}) {
+    ASSERT_TRUE(WaitUntil([&] { return bus->state() == ConnectionState::kConnected; }));
+  }
   writer_ = NewLog();
-  ASSERT_TRUE(Open(*writer_).ok());
+  ASSERT_TRUE(OpenAtLast(*writer_).ok());
   // As many keys, and the same sequences.
   ASSERT_TRUE(Append(*writer_, {{.key = "x", .value = "new"}, {.key = "z", .value = "new"}}).ok());
   EXPECT_THAT(Text(Open(*early)), ElementsAre("x=new@2", "z=new@3"));
