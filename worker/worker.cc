@@ -150,7 +150,7 @@ class Worker::Shell {
     host_.RefuseDeploys();
     strand_->Post([this] { Perform(session_.OnLeaving()); });  // a heartbeat says that we drain
     host_.StopAll(grace);
-    watchdog_.reset();
+    if (watchdog_ != nullptr) watchdog_->Stop();  // it posts to itself through the pointer
     if (was_registered) Deregister();
     connection_.reset();
     commands_.reset();
