@@ -1,5 +1,6 @@
 #include "worker/pipeline_runner.h"
 
+#include <future>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
@@ -96,11 +97,14 @@ TEST_F(PipelineRunnerTest, WithoutLingerEachInputHasItsOwnBatch) {
 TEST_F(PipelineRunnerTest, NothingWaitsForInputThatIsHeld) {
   auto runner = Runner({.paused = true, .batch_linger = absl::Hours(1)});
   auto* const held = runner.get();
+  std::promise<void> all_queued;  // its thread waits until then
+  ASSERT_TRUE(runner->Post([&](PipelineRunner::EnginePtr&) { all_queued.get_future().wait(); }));
   runner->Push(InputOf(2));
   ASSERT_TRUE(runner->Post(
       [held](PipelineRunner::EnginePtr&) { held->SetHold(PipelineRunner::Hold::kCut, true); }));
   runner->Push(InputOf(2, 2));
   runner->SetHold(PipelineRunner::Hold::kPaused, false);
+  all_queued.set_value();
   ASSERT_TRUE(out_.events.WaitForSize(2));
   EXPECT_EQ(runner->stats().in_flight, 2u);
 }
