@@ -159,11 +159,10 @@ void StoredDelivery::Prepare(
 void StoredDelivery::LookBack(const DeployPipelineRequest& request,
                               std::function<void(absl::Status)> done) {
   const EventStreamOptions marks = MarksOf(request, deps_);
-  const std::string subject =
-      deps_.subjects.Replay(request.group_id(), request.name(), request.replica());
-  deps_.streams.Ensure(marks, [self = shared_from_this(), stream = marks.name, subject,
+  deps_.streams.Ensure(marks, [self = shared_from_this(), stream = marks.name,
                                done = std::move(done)](const auto& range) {
     if (!range.ok()) return done(range.status());
+    const std::string& subject = self->guard_options_.mark_subject;
     self->deps_.streams.Last(stream, subject, [self, done](const auto& last) {
       if (absl::IsNotFound(last.status())) return done(absl::OkStatus());
       if (last.ok() && !self->left_.ParseFromString(last->payload)) {
