@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "google/protobuf/arena.h"
-
 #include "base/status_macros.h"
 #include "engine/plan/planner.h"
 #include "engine/runtime/batch_codec.h"
@@ -12,6 +10,7 @@
 #include "engine/runtime/checkpoint.h"
 #include "engine/runtime/columns.h"
 #include "engine/runtime/graph.h"
+#include "engine/runtime/on_arena.h"
 
 namespace varpulis::engine {
 
@@ -130,13 +129,8 @@ const InputTypes& Pipeline::inputs() const { return graph_->inputs(); }
 Arena& Pipeline::arena() { return graph_->arena(); }
 
 std::shared_ptr<PipelineCheckpoint> Pipeline::NewCheckpoint(size_t bytes) {
-  constexpr size_t kSmallest = 1024, kLargest = 1 << 20;
-  google::protobuf::ArenaOptions options;
-  options.start_block_size = std::clamp(2 * bytes, kSmallest, kLargest);
-  options.max_block_size = kLargest;
-  auto arena = std::make_shared<google::protobuf::Arena>(options);
-  auto* const checkpoint = google::protobuf::Arena::CreateMessage<PipelineCheckpoint>(arena.get());
-  return {std::move(arena), checkpoint};
+  constexpr size_t kLargestBlock = 1 << 20;
+  return NewOnArena<PipelineCheckpoint>(2 * bytes, kLargestBlock);
 }
 
 void Pipeline::Save(PipelineCheckpoint* checkpoint) const { SaveGraph(*graph_, checkpoint); }

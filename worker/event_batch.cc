@@ -8,11 +8,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
-#include "google/protobuf/arena.h"
-
 #include "base/partition_hash.h"
 #include "base/status_macros.h"
 #include "engine/runtime/columns.h"
+#include "engine/runtime/on_arena.h"
 #include "transport/error_reply.h"
 #include "transport/json_codec.h"
 
@@ -78,13 +77,8 @@ size_t MaxBatchBytes(const transport::Bus& bus) {
 }
 
 std::shared_ptr<EventBatch> NewEventBatch(size_t payload_bytes) {
-  constexpr size_t kSmallest = 1024, kLargest = 64 << 10;
-  google::protobuf::ArenaOptions options;
-  options.start_block_size = std::clamp(4 * payload_bytes, kSmallest, kLargest);
-  options.max_block_size = kLargest;
-  auto arena = std::make_shared<google::protobuf::Arena>(options);
-  auto* const batch = google::protobuf::Arena::CreateMessage<EventBatch>(arena.get());
-  return {std::move(arena), batch};
+  constexpr size_t kLargestBlock = 64 << 10;
+  return engine::NewOnArena<EventBatch>(4 * payload_bytes, kLargestBlock);
 }
 
 absl::Status DecodeEventBatch(absl::string_view payload, bool is_json, EventBatch* batch) {
